@@ -1,0 +1,58 @@
+# `make demo` and `make test` need Python 3.11 and make, nothing else; with uv on the PATH they install faster.
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(shell command -v uv 2>/dev/null)
+ifeq ($(UV),)
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+else
+INSTALL = $(UV) pip install --quiet --python $(BIN)/python --compile-bytecode
+endif
+
+# every platform and Python in one file; hashes, and no addresses
+LOCK := --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet
+
+.PHONY: demo test check lint bench lock clean
+
+demo: $(VENV)/.run  ## run the whole pipeline against the built-in local Console API
+	$(BIN)/statsig-runs demo
+
+test: $(VENV)/.dev  ## all checks and tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+bench: $(VENV)/.dev  ## the benchmarks, each beside its peer
+	$(BIN)/python bench/fetch.py
+	$(BIN)/python bench/load.py
+	$(BIN)/python bench/models.py
+
+lock:  ## write the locked requirements anew, within the bounds of pyproject.toml; needs uv
+	uv pip compile pyproject.toml --all-extras --group dev $(LOCK) --output-file requirements/dev.txt
+	uv pip compile pyproject.toml --constraint requirements/dev.txt $(LOCK) --output-file requirements/run.txt
+	echo hatchling | uv pip compile - --constraint requirements/dev.txt $(LOCK) --output-file requirements/build.txt
+
+clean:
+	rm -rf $(VENV) build dist
+
+$(BIN)/python:
+ifeq ($(UV),)
+	$(PYTHON) -m venv $(VENV)
+else
+	$(UV) venv --quiet --python $(PYTHON) $(VENV)
+endif
+
+# the build backend comes from the lock as well, hence no build isolation
+$(VENV)/.run: $(BIN)/python requirements/run.txt pyproject.toml
+	$(INSTALL) --require-hashes --no-deps -r requirements/run.txt
+	$(INSTALL) --require-hashes --no-deps -r requirements/build.txt
+	$(INSTALL) --no-build-isolation --no-deps --editable .
+	touch $@
+
+$(VENV)/.dev: $(BIN)/python requirements/dev.txt requirements/older-duckdb.txt pyproject.toml
+	$(INSTALL) --require-hashes --no-deps -r requirements/dev.txt
+	$(INSTALL) --require-hashes --target $(VENV)/older-duckdb -r requirements/older-duckdb.txt
+	$(INSTALL) --no-build-isolation --no-deps --editable .
+	touch $@ $(VENV)/.run

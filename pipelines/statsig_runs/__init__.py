@@ -1,0 +1,1 @@
+"""History, durations, error rates and retries of Statsig ingestion runs."""
