@@ -1,0 +1,65 @@
+"""Logging for people and for machines, always on stderr, never with a secret in it."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+
+from statsig_runs.redact import Redactor, install_log_filter
+
+LEVELS: Final = ("debug", "info", "warning", "error")
+_QUIET: Final = ("urllib3", "filelock", "pyrate_limiter", "requests_ratelimiter", "sqlfluff", "faker")
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: `time` (UTC), `level`, `logger`, `message`, and `traceback` where there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """See `logging.Formatter`."""
+        entry = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_text:
+            entry["traceback"] = record.exc_text
+        return msgspec.json.encode(entry).decode()
+
+
+def configure_logging(level: str | None, log_format: str, secrets: tuple[str, ...] = ()) -> None:
+    """Send all logs to stderr.
+
+    Args:
+        level: one of `LEVELS`; by default warnings on a terminal, where a bar shows the rest, and information
+            elsewhere.
+        log_format: `text` or `json`.
+        secrets: texts to mask, besides everything that looks like a Console API key.
+    """
+    handler = logging.StreamHandler()
+    if log_format == "json":
+        handler.setFormatter(JsonFormatter())
+    else:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel((level or ("warning" if sys.stderr.isatty() else "info")).upper())
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    install_log_filter(Redactor(secrets))
+
+
+def adopt_dlt_logs() -> None:
+    """Let dlt's records pass through our handler; it brings one of its own.
+
+    What goes wrong in dlt is raised, and told once in words that help; its tracebacks, one a table, are for those
+    who look closely.
+    """
+    logger = logging.getLogger("dlt")
+    logger.handlers.clear()
+    logger.propagate = True
+    logger.setLevel(logging.INFO if logging.getLogger().level <= logging.DEBUG else logging.CRITICAL)

@@ -1,0 +1,195 @@
+"""The settings, resolved the way dlt users know: environment, `.dlt/secrets.toml`, `.dlt/config.toml`, defaults.
+
+Only whole names are looked up. dlt's own resolution would also take an unrelated `API_KEY` or `BASE_URL` of the
+environment, and send the key of one service to another.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tomllib
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from statsig_runs.errors import ConfigurationError
+
+SECTION: Final = "sources.statsig_runs"
+_TELEMETRY: Final = "RUNTIME__DLTHUB_TELEMETRY"
+
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """Thresholds of `statsig-runs check`; a threshold of None, or one below zero, is not checked."""
+
+    max_hours_since_load: float | None = None
+    max_hours_since_success: float | None = None
+    ignored_sources: tuple[str, ...] = ()
+    max_final_error_rate: float | None = None
+    error_rate_days: int = 7
+    max_late_runs: int | None = None
+    max_findings: int | None = None
+    ignored_findings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Every setting under `[sources.statsig_runs]`, and the webhook of `[runtime]`."""
+
+    api_key: str | None = field(repr=False)
+    base_url: str
+    rate_limits: str
+    settle_days: float
+    settle_hours: float
+    terminal_success_statuses: tuple[str, ...]
+    project: str
+    destination: str
+    checks: Checks
+    slack_incoming_hook: str | None = field(repr=False)
+
+    def require_api_key(self) -> str:
+        """The Console API key.
+
+        Raises:
+            ConfigurationError: there is none; the text says exactly where to put it.
+        """
+        if self.api_key:
+            return self.api_key
+        raise ConfigurationError(
+            "No Console API key is set. Set one of these:\n"
+            "  the environment variable STATSIG_API_KEY\n"
+            "  the environment variable SOURCES__STATSIG_RUNS__API_KEY\n"
+            f"  api_key under [sources.statsig_runs] in {Path('.dlt/secrets.toml').absolute()}\n"
+            "A Console API key starts with `console-`; the Statsig console makes one under Project Settings, API Keys."
+        )
+
+
+def packaged(name: str) -> Path:
+    """A file or folder that ships with the package: inside it when installed, at the checkout's top otherwise."""
+    package = Path(__file__).parent
+    inside = package / name
+    return inside if inside.exists() else package.parents[1] / {"config.toml": ".dlt/config.toml"}.get(name, name)
+
+
+@cache
+def packaged_defaults() -> dict[str, Any]:
+    """The content of the package's own `config.toml`."""
+    return tomllib.loads(packaged("config.toml").read_text(encoding="utf-8"))
+
+
+def prepare_dlt() -> None:
+    """Give dlt the package's defaults as its last resort; must run before dlt is imported elsewhere in the process."""
+    if _TELEMETRY not in os.environ and not _is_telemetry_configured():
+        os.environ[_TELEMETRY] = "false"  # dlt decides while it is imported, before a provider can be added
+    import dlt
+    from dlt.common.configuration.container import Container
+    from dlt.common.configuration.providers import CustomLoaderDocProvider
+    from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
+
+    name = "statsig-runs defaults"
+    if name not in [provider.name for provider in Container()[PluggableRunContext].providers.providers]:
+        dlt.config.register_provider(
+            CustomLoaderDocProvider(name, packaged_defaults, supports_secrets=False, locations=[])
+        )
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Resolve all settings; an override that is None does not count.
+
+    Raises:
+        ConfigurationError: a value has the wrong type, or a `.dlt` file cannot be read.
+    """
+    try:
+        prepare_dlt()
+        values = {name: _read(name, overrides.get(name)) for name in _KINDS}
+        checks = {name: _read(f"checks.{name}") for name in _CHECK_KINDS}
+    except ConfigurationError:
+        raise
+    except Exception as error:  # noqa: BLE001  dlt and the parsers below it raise what they like
+        raise ConfigurationError(f"The settings cannot be read: {_first_line(error)}") from None
+    values["api_key"] = values["api_key"] or os.environ.get("STATSIG_API_KEY")
+    if values["settle_days"] < 0 or values["settle_hours"] < 0:
+        raise ConfigurationError("settle_days and settle_hours cannot be negative.")
+    _check_project(values["project"])
+    return Settings(**values, checks=Checks(**{name: value for name, value in checks.items() if value is not None}))
+
+
+def _check_project(project: str) -> None:
+    if not project:
+        return
+    if not _PROJECT.fullmatch(project):
+        raise ConfigurationError(
+            "`project` becomes part of schema names: use ASCII letters, digits and underscores only."
+        )
+    if re.search(r"^(raw|staging)(_|$)|(^|_)staging$", project, re.IGNORECASE):
+        raise ConfigurationError(
+            f"`project` cannot be {project!r}: its schemas would have the names of another project's. "
+            "Choose a name that does not begin with `raw` or `staging` and does not end with `staging`."
+        )
+
+
+_KINDS: Final[dict[str, type]] = {
+    "api_key": str,
+    "base_url": str,
+    "rate_limits": str,
+    "settle_days": float,
+    "settle_hours": float,
+    "terminal_success_statuses": tuple,
+    "project": str,
+    "destination": str,
+    "slack_incoming_hook": str,
+}
+_CHECK_KINDS: Final[dict[str, type]] = {
+    "max_hours_since_load": float,
+    "max_hours_since_success": float,
+    "ignored_sources": tuple,
+    "max_final_error_rate": float,
+    "error_rate_days": int,
+    "max_late_runs": int,
+    "max_findings": int,
+    "ignored_findings": tuple,
+}
+_PROJECT: Final = re.compile("[A-Za-z0-9_]+")
+_SECRETS: Final = {"api_key", "slack_incoming_hook"}
+
+
+def _read(name: str, override: Any = None) -> Any:
+    import dlt
+
+    kind = (_KINDS | _CHECK_KINDS)[name.removeprefix("checks.")]
+    path = f"runtime.{name}" if name == "slack_incoming_hook" else f"{SECTION}.{name}"
+    value = override
+    if value is None:
+        value = (dlt.secrets if name in _SECRETS else dlt.config).get(path)
+    if value is None:
+        return None
+    try:
+        if kind is tuple:
+            if isinstance(value, str):  # from the environment: a JSON list, or names with commas between
+                value = json.loads(value) if value.startswith("[") else value.replace(",", " ").split()
+            return tuple(str(item) for item in value)
+        if kind is not str and isinstance(value, bool):
+            raise TypeError  # noqa: TRY301
+        return kind(value)
+    except (TypeError, ValueError):
+        shown = "" if name in _SECRETS else f", not {value!r}"
+        raise ConfigurationError(f"The setting {path} must be of type {kind.__name__}{shown}.") from None
+
+
+def _is_telemetry_configured() -> bool:
+    homes = (Path(os.environ.get("DLT_PROJECT_DIR", ".")) / ".dlt", Path.home() / ".dlt")
+    for file in (home / name for home in homes for name in ("config.toml", "secrets.toml")):
+        try:
+            runtime = tomllib.loads(file.read_text(encoding="utf-8")).get("runtime", {})
+        except (OSError, ValueError):
+            continue  # absent, or malformed: dlt says so itself
+        if "dlthub_telemetry" in runtime:
+            return True
+    return False
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__

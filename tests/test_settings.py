@@ -1,0 +1,121 @@
+"""Where settings come from, which wins, and what is said of unusable ones."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from statsig_runs.errors import ConfigurationError
+from statsig_runs.settings import Settings, load_settings, packaged, packaged_defaults
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """No setting of this machine gets in."""
+    for name in ("STATSIG_API_KEY", "SOURCES__STATSIG_RUNS__API_KEY", "API_KEY", "BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_without_any_file_the_packaged_defaults_hold() -> None:
+    settings = load_settings()
+    assert settings.base_url == "https://statsigapi.net"
+    assert settings.rate_limits == "100/10,900/900"
+    assert (settings.settle_days, settings.settle_hours) == (14, 24)
+    assert settings.terminal_success_statuses == ("pulse_complete",)
+    assert settings.api_key is None
+
+
+def test_the_plain_alias_serves_as_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STATSIG_API_KEY", "console-alias")
+    assert load_settings().require_api_key() == "console-alias"
+
+
+def test_dlts_own_name_wins_over_the_alias(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STATSIG_API_KEY", "console-alias")
+    monkeypatch.setenv("SOURCES__STATSIG_RUNS__API_KEY", "console-dlt")
+    assert load_settings().require_api_key() == "console-dlt"
+
+
+def test_names_of_other_programs_are_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_KEY", "console-of-somebody-else")
+    monkeypatch.setenv("BASE_URL", "https://somewhere.else")
+    settings = load_settings()
+    assert settings.api_key is None
+    assert settings.base_url == "https://statsigapi.net"
+
+
+def test_an_option_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCES__STATSIG_RUNS__BASE_URL", "https://from.environment")
+    assert load_settings().base_url == "https://from.environment"
+    assert load_settings(base_url="https://from.option").base_url == "https://from.option"
+
+
+@pytest.mark.parametrize("text", ['["done", "over"]', "done,over", "done over"])
+def test_a_list_may_be_written_in_the_environment(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("SOURCES__STATSIG_RUNS__TERMINAL_SUCCESS_STATUSES", text)
+    assert load_settings().terminal_success_statuses == ("done", "over")
+
+
+def test_the_folders_own_files_are_read(empty_folder: Path) -> None:
+    """In a process of its own: dlt reads its files once."""
+    (empty_folder / ".dlt").mkdir()
+    (empty_folder / ".dlt" / "config.toml").write_text("[sources.statsig_runs]\nsettle_days = 21\n")
+    (empty_folder / ".dlt" / "secrets.toml").write_text('[sources.statsig_runs]\napi_key = "console-from-file"\n')
+    code = "from statsig_runs.settings import load_settings as l; s = l(); print(s.settle_days, s.require_api_key())"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=empty_folder)
+    assert shown.stdout == "21.0 console-from-file\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("SETTLE_DAYS", "soon", "settle_days must be of type float, not 'soon'"),
+        ("SETTLE_HOURS", "-1", "cannot be negative"),
+        ("PROJECT", "a-b", "letters, digits and underscores"),
+    ],
+)
+def test_an_unusable_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str, reason: str) -> None:
+    monkeypatch.setenv(f"SOURCES__STATSIG_RUNS__{name}", value)
+    with pytest.raises(ConfigurationError, match=reason):
+        load_settings()
+
+
+def test_secrets_are_in_no_repr(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STATSIG_API_KEY", "console-alias")
+    monkeypatch.setenv("RUNTIME__SLACK_INCOMING_HOOK", "https://hooks.example/secret")
+    settings = load_settings()
+    assert isinstance(settings, Settings)
+    assert settings.slack_incoming_hook == "https://hooks.example/secret"
+    assert "alias" not in repr(settings)
+    assert "hooks.example" not in repr(settings)
+
+
+def test_telemetry_is_off_unless_the_user_turns_it_on(empty_folder: Path) -> None:
+    code = (
+        "from statsig_runs.settings import load_settings; load_settings()\n"
+        "from dlt.common.configuration.container import Container\n"
+        "from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext as C\n"
+        "print(Container()[C].context.runtime_config.dlthub_telemetry)"
+    )
+
+    def run() -> str:
+        command = [sys.executable, "-c", code]
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("RUNTIME__")}
+        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=empty_folder, env=clean)
+        return done.stdout.strip()
+
+    assert run() == "False"
+    (empty_folder / ".dlt").mkdir()
+    (empty_folder / ".dlt" / "config.toml").write_text("[runtime]\ndlthub_telemetry = true\n")
+    assert run() == "True"
+
+
+def test_every_setting_is_in_the_packaged_file_with_its_default() -> None:
+    section = packaged_defaults()["sources"]["statsig_runs"]
+    named = {"base_url", "rate_limits", "settle_days", "settle_hours", "terminal_success_statuses", "project"}
+    assert named <= set(section)
+    assert packaged("sql").joinpath("dbt_project.yml").is_file()
