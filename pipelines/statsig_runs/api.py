@@ -1,0 +1,235 @@
+"""The Console API client: asks for ingestion runs by id, many at once, or for pages of the list.
+
+It puts the pieces together: what may be asked (`address.py`), when (`rate_limit.py`), how (`transport.py`) and what the
+answers mean (`answers.py`), and has many requests under way at once. It knows HTTP, and no table.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+from statsig_runs.address import check_base_url, check_key, is_loopback, page_target, run_target
+from statsig_runs.answers import Answer, FetchedRun, RunPage, read_page_answer, read_run_answer
+from statsig_runs.contract import MissingRun
+from statsig_runs.errors import ApiError, ApiRequestError, RequestsSpentError
+from statsig_runs.rate_limit import RateLimiter, Stopped, default_directory, log_name, parse_rate_limits
+from statsig_runs.transport import PATIENCE, Patience, Transport, Usage
+
+__all__ = [
+    "BASE_URL",
+    "RATE_LIMITS",
+    "ConsoleApi",
+    "FailedRun",
+    "FetchedRun",
+    "MissingRun",
+    "Patience",
+    "RunPage",
+    "Usage",
+]
+
+BASE_URL = "https://statsigapi.net"
+RATE_LIMITS = "100/10,900/900"
+"""Both windows of the API's documentation: requests/seconds."""
+
+_OF_ANOTHER_SERVER = {*range(300, 400), 404}  # the API's own 404 is a missing run, no failure
+_FAILURES_IN_A_ROW = 5  # runs; then it is the API that is down, and not a run that cannot be read
+_BETWEEN_CONNECTIONS = 0.002  # seconds: small servers have room for five connections that are not accepted yet
+_LOOK_AHEAD = 2  # runs asked for, or waiting to be taken, for each thread
+
+
+@dataclass(frozen=True, slots=True)
+class FailedRun:
+    """A run that could not be read this time, for a reason of its own; the others go on."""
+
+    run_id: str
+    error: ApiError
+
+
+class ConsoleApi:
+    """Reads ingestion runs; for use by one thread, with many of its own.
+
+    Args:
+        api_key: a Console API key; shown nowhere.
+        base_url: https, or plain http on loopback.
+        rate_limits: requests/seconds of each window, shared by all processes of this user with the same key.
+        limiter_dir: where that is written down; by default in the user's state directory.
+        threads: how many requests are under way at once.
+        on_wait: called with the time (seconds since the epoch) until which the rate limit holds the next request.
+        patience: timeouts and retries.
+        max_requests: how many may be sent in all, retries included; then `RequestsSpentError` is raised.
+
+    Raises:
+        ConfigurationError: the key, the base URL or the rate limits are unusable.
+    """
+
+    def __init__(
+        self,
+        api_key: str,
+        *,
+        base_url: str = BASE_URL,
+        rate_limits: str = RATE_LIMITS,
+        limiter_dir: Path | None = None,
+        threads: int = 40,
+        on_wait: Callable[[float], None] | None = None,
+        patience: Patience = PATIENCE,
+        max_requests: int | None = None,
+    ) -> None:
+        check_key(api_key)
+        base_url = check_base_url(base_url)
+        rates = parse_rate_limits(rate_limits)
+        try:
+            log = (limiter_dir or default_directory()) / log_name(api_key, base_url)
+        except RuntimeError:  # no home: nobody to share the limits with
+            log = None
+        self._base_url = base_url
+        self._threads = threads
+        self._under_way: set[threading.Event] = set()  # what stops each `read_runs` that has not ended
+        self._limiter = RateLimiter(rates, log, on_wait)
+        is_direct = is_loopback(urlsplit(base_url).hostname or "")  # no proxy need see what stays on this machine
+        self._transport = Transport(
+            api_key,
+            base_url,
+            self._limiter,
+            patience,
+            connections=threads,
+            is_direct=is_direct,
+            max_requests=max_requests,
+        )
+
+    def __repr__(self) -> str:
+        return f"ConsoleApi({self._base_url!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Call off what is under way, close the connections and the limiter's log."""
+        for stop in tuple(self._under_way):
+            stop.set()
+        self._transport.close()
+        self._limiter.close()
+
+    @property
+    def usage(self) -> Usage:
+        """Requests, retries and 429s so far."""
+        return self._transport.usage
+
+    def read_run(self, run_id: str) -> FetchedRun | MissingRun:
+        """Read one run by its id.
+
+        Raises:
+            ConfigurationError: the id is empty, or no text that can be sent.
+            NotAuthorisedError: the API refused the key; at once.
+            ApiRequestError: the API refused this request.
+            ApiError: no usable answer after all retries.
+        """
+        return self._read_run(run_id, threading.Event())
+
+    def read_runs(self, run_ids: Iterable[str]) -> Iterator[FetchedRun | MissingRun | FailedRun]:
+        """Read many runs at once, in the order in which the answers come.
+
+        Ids are taken from `run_ids` as they are needed, in the caller's thread. The first goes alone, so that a
+        wrong key is tried once only. Leaving the iterator (or Ctrl-C) ends the work: what waits stops at once,
+        and requests under way are left to end by themselves.
+
+        Raises:
+            ConfigurationError: an id is empty, or no text that can be sent.
+            NotAuthorisedError: the API refused the key; at once.
+            ApiError: the API does not answer, or five runs in a row could not be read.
+        """
+        tasks: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        results: queue.SimpleQueue[FetchedRun | MissingRun | FailedRun | BaseException] = queue.SimpleQueue()
+        stop = threading.Event()
+        self._under_way.add(stop)
+        ids = iter(run_ids)
+        workers = 0
+        pending = 0
+        failures = 0
+        try:
+            while True:
+                room = self._threads * _LOOK_AHEAD if self._transport.has_answered else 1
+                for run_id in islice(ids, room - pending):
+                    tasks.put(run_id)
+                    pending += 1
+                while workers < min(pending, self._threads):
+                    # Daemons, not a pool: a pool is waited for when Python ends, for as long as a read timeout.
+                    threading.Thread(target=self._work, args=(tasks, results, stop), daemon=True).start()
+                    workers += 1
+                    stop.wait(_BETWEEN_CONNECTIONS)
+                if not pending:
+                    return
+                if stop.is_set():
+                    raise ApiError("The client was closed while runs were being read.")
+                result = results.get()
+                pending -= 1
+                if isinstance(result, BaseException):
+                    raise result
+                failures = failures + 1 if _blames_the_api(result) else 0
+                if failures and (failures >= _FAILURES_IN_A_ROW or not self._transport.has_answered):
+                    raise result.error  # type: ignore[union-attr]  # only a failed run counts
+                yield result
+        finally:
+            stop.set()
+            self._under_way.discard(stop)
+            for _ in range(workers):
+                tasks.put(None)
+
+    def read_page(self, link: str | None = None) -> RunPage:
+        """Read one page of the list: the first, or the one that `next_page` of the page before names.
+
+        Raises:
+            NotAuthorisedError: the API refused the key; at once.
+            ApiRequestError: the API refused this request.
+            ApiError: no usable answer after all retries, or a link that leads elsewhere.
+        """
+        target = page_target(self._base_url, link or "?page=1")
+
+        def read(answer: Answer) -> RunPage:
+            return read_page_answer(answer, self._transport.scrub)
+
+        page = self._transport.get(target, threading.Event(), read)
+        if page.next_page and page_target(self._base_url, page.next_page) == target:
+            raise ApiError(f"The Console API at {self._transport.host} names {target} as its own next page.")
+        return page
+
+    def _work(
+        self,
+        tasks: queue.SimpleQueue[str | None],
+        results: queue.SimpleQueue[FetchedRun | MissingRun | FailedRun | BaseException],
+        stop: threading.Event,
+    ) -> None:
+        while (run_id := tasks.get()) is not None and not stop.is_set():
+            try:
+                results.put(self._read_run(run_id, stop))
+            except ApiError as error:
+                results.put(FailedRun(run_id, error.with_traceback(None)))  # its frames hold the whole client
+            except Stopped:
+                return
+            except BaseException as error:  # noqa: BLE001  # it is raised where the results are taken
+                results.put(error)
+
+    def _read_run(self, run_id: str, stop: threading.Event) -> FetchedRun | MissingRun:
+        def read(answer: Answer) -> FetchedRun | MissingRun:
+            return read_run_answer(answer, run_id, self._transport.scrub)
+
+        return self._transport.get(run_target(run_id), stop, read)
+
+
+def _blames_the_api(result: FetchedRun | MissingRun | FailedRun) -> bool:
+    """Whether a run failed for a reason that others will meet as well: no answer, a redirect, another server."""
+    if not isinstance(result, FailedRun) or isinstance(result.error, RequestsSpentError):
+        return False
+    return not isinstance(result.error, ApiRequestError) or result.error.status in _OF_ANOTHER_SERVER
