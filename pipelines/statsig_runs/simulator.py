@@ -1,0 +1,254 @@
+"""A local Console API with the same contract, limits and faults, for the demo, the tests and anyone's BI tool.
+
+    GET /console/v1/ingestion/runs/{id}       one run: 200, 401, 404
+    GET /console/v1/ingestion/runs?page=N     a page of runs, newest first
+
+It serves what its `RunStore` holds and knows nothing of the client, the loader or the tables.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from time import sleep
+from typing import Final, Literal
+from urllib.parse import parse_qs, unquote
+
+from statsig_runs.sample_runs import RUNS_PER_DAY, Run, generate_runs, iter_runs
+from statsig_runs.simulator_faults import Faults, RateWindows, Reply, Script, reply_error
+from statsig_runs.simulator_server import Request, Server
+from statsig_runs.simulator_store import RunStore
+
+RUNS_PATH: Final = "/console/v1/ingestion/runs"
+API_KEY: Final = "console-simulator"
+"""The key that `serve` expects."""
+
+_LOG_LENGTH: Final = 100_000
+_MOST_TO_A_PAGE: Final = 100
+_REFUSED: Final = "This endpoint only accepts an active CONSOLE key, but an invalid key was sent. Key: "
+_LIVE_DAYS: Final = 4
+"""No run of `sample_runs` gets news later than this after its start."""
+
+
+class Simulator:
+    """The server as a context manager: serves inside the `with`, and is gone after it.
+
+    Args:
+        runs: what it holds at first.
+        host: where to listen; loopback.
+        port: 0 for a free one.
+        api_key: the only key accepted; None for any that starts with `console-` and goes on.
+        rate_limits: requests/seconds of each window, as in `100/10,900/900`; empty for none.
+        retry_after: how a 429 of the windows names the wait, if at all.
+        latency: seconds before each answer.
+        page_size: runs to a page of the list.
+        honours_limit: whether the list takes `limit=` (1 to 100) for its page size.
+        ascending: list the oldest first.
+        faults: what goes wrong by chance.
+        script: what is answered on purpose; asked before `faults`.
+
+    Attributes:
+        runs: what it holds, by id; can be changed at any time, like every other argument but host and port.
+        log: the last 100,000 requests, in the order of their answers.
+        statuses: how many answers of each status, ever; 0 stands for a reset connection.
+
+    The key comes first, then the windows, then script and faults: what these spoil counts as a request.
+    """
+
+    def __init__(
+        self,
+        runs: Iterable[Run] = (),
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        api_key: str | None = None,
+        rate_limits: str = "",
+        retry_after: Literal["seconds", "date"] | None = "seconds",
+        latency: float = 0.0,
+        page_size: int = 10,
+        honours_limit: bool = False,
+        ascending: bool = False,
+        faults: Faults | None = None,
+        script: Script | None = None,
+    ) -> None:
+        self.runs = RunStore(runs)
+        self.api_key = api_key
+        self.windows = RateWindows(rate_limits)
+        self.retry_after = retry_after
+        self.latency = latency
+        self.page_size = page_size
+        self.honours_limit = honours_limit
+        self.ascending = ascending
+        self.faults = faults
+        self.script = script
+        self.log: deque[Request] = deque(maxlen=_LOG_LENGTH)
+        self.statuses: Counter[int] = Counter()
+        self._asked: Counter[str] = Counter()
+        self._lock = threading.Lock()
+        self._server = Server((host, port), self._respond, self._record)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+
+    @property
+    def url(self) -> str:
+        """The base URL, without a slash at its end."""
+        return f"http://{self._server.server_name}:{self._server.server_port}"
+
+    def __enter__(self) -> Simulator:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.stop()
+        self._thread.join()
+
+    def _record(self, request: Request) -> None:
+        with self._lock:
+            self.statuses[request.status] += 1
+            self.log.append(request)
+
+    def _respond(self, path: str, key: str) -> Reply:
+        reply = self._refuse(key) or self._reply(path)
+        if self.latency:
+            self._server.stopping.wait(self.latency)
+        return reply
+
+    def _refuse(self, key: str) -> Reply | None:
+        known = key == self.api_key if self.api_key else key.removeprefix("console-") not in {key, ""}
+        if not known:
+            return reply_error(401, _REFUSED + key)
+        wait = self.windows.admit()
+        if not wait:
+            return None
+        if self.retry_after is None:
+            return reply_error(429, "Too many requests")
+        # a date has whole seconds: one more, or it may name a moment too early
+        date = format_datetime(datetime.now(UTC) + timedelta(seconds=wait + 1), usegmt=True)
+        return reply_error(429, "Too many requests", Retry_After=date if self.retry_after == "date" else str(wait))
+
+    def _reply(self, path: str) -> Reply:
+        with self._lock:
+            self._asked[path] += 1
+            nth = self._asked[path]
+        forced = self.script(path, nth) if self.script else None
+        if forced is None and self.faults:
+            forced = self.faults(path, nth)
+        if forced is not None and forced.status is not None:
+            return forced
+        true = self._reply_truly(path)
+        if forced is None:
+            return true
+        return replace(forced, status=true.status, body=true.body, headers={**true.headers, **forced.headers})
+
+    def _reply_truly(self, target: str) -> Reply:
+        path, _, query = target.partition("?")
+        if path == RUNS_PATH:
+            return self._reply_page(parse_qs(query))
+        encoded = path.removeprefix(RUNS_PATH + "/")
+        if encoded in {"", path} or "/" in encoded:
+            return reply_error(404, f"Cannot GET {path}")
+        run_id = unquote(encoded)
+        body = self.runs.body(run_id)
+        if body is None:
+            return reply_error(404, f"runID {run_id} not found")
+        return _reply_data("Ingestion Run Read Successfully", body)
+
+    def _reply_page(self, query: dict[str, list[str]]) -> Reply:
+        try:
+            number = int(query.get("page", ["1"])[-1])
+            limit = int(query.get("limit", ["0"])[-1])
+        except ValueError:
+            number = limit = 0
+        if number < 1:
+            return reply_error(400, "page must be a positive integer")
+        limited = self.honours_limit and 1 <= limit <= _MOST_TO_A_PAGE
+        size, suffix = (limit, f"&limit={limit}") if limited else (self.page_size, "")
+        bodies, has_next = self.runs.page(number, size, ascending=self.ascending)
+        pagination = {
+            "itemsPerPage": size,
+            "pageNumber": number,
+            "nextPage": f"{RUNS_PATH}?page={number + 1}{suffix}" if has_next else None,
+            "previousPage": f"{RUNS_PATH}?page={number - 1}{suffix}" if number > 1 else None,
+        }
+        return _reply_data(
+            "Ingestion Runs Read Successfully",
+            b"[" + b",".join(bodies) + b"]",
+            b',"pagination":' + json.dumps(pagination).encode(),
+        )
+
+
+def _reply_data(message: str, data: bytes, rest: bytes = b"") -> Reply:
+    # runs are kept as JSON: to decode them only to encode them again would cost more than all the rest
+    body = b'{"message":' + json.dumps(message).encode() + b',"data":' + data + rest + b"}"
+    return Reply(200, body, {"Content-Type": "application/json"})
+
+
+def serve(
+    *,
+    echo: Callable[[str], None],
+    host: str = "127.0.0.1",
+    port: int = 8571,
+    count: int = 1000,
+    seed: int = 1,
+    malformed: int = 0,
+    latency: float = 0.0,
+    rate_limits: str = "100/10,900/900",
+    fault_rate: float = 0.0,
+    page_size: int = 10,
+) -> None:
+    """Serve generated runs until Ctrl-C; time passes: new runs start, those in flight go on.
+
+    Args:
+        echo: told, line by line, where the server is and how to use it.
+        host: where to listen.
+        port: 0 for a free one.
+        count: how many runs, the newest created just now.
+        seed: another number, other runs.
+        malformed: how many of them break the contract.
+        latency: seconds before each answer.
+        rate_limits: requests/seconds of each window; empty for none.
+        fault_rate: share of the requests, 0 to 1, that fail.
+        page_size: runs to a page of the list.
+
+    Raises:
+        OSError: the address cannot be had.
+        ValueError: `rate_limits` cannot be read.
+    """
+    simulator = Simulator(
+        host=host,
+        port=port,
+        api_key=API_KEY,
+        rate_limits=rate_limits,
+        latency=latency,
+        page_size=page_size,
+        faults=Faults.spread(fault_rate, seed=seed) if fault_rate else None,
+    )
+    began = datetime.now(UTC)
+    for run in iter_runs(count, seed=seed, until=began, malformed=malformed):
+        simulator.runs.add(run)
+    recent = min(count, _LIVE_DAYS * RUNS_PER_DAY)
+    shown = generate_runs(recent, seed=seed, until=began)
+    with simulator:
+        echo(f"Simulated Console API with {count:,} runs at {simulator.url}, key {API_KEY}. Ctrl-C stops it.")
+        echo("Load its runs in another terminal:")
+        echo(f"  STATSIG_API_KEY={API_KEY} statsig-runs sync --base-url {simulator.url}")
+        try:
+            while True:
+                sleep(1.0)
+                seen = generate_runs(recent, seed=seed, until=datetime.now(UTC))
+                show_news(simulator.runs, shown, seen)
+                shown = seen
+        except KeyboardInterrupt:
+            echo(f"Stopped after {simulator.statuses.total():,} requests.")
+
+
+def show_news(store: RunStore, before: Iterable[Run], after: Iterable[Run]) -> None:
+    """Put into the store the runs that are not the same `after` as `before`; malformed ones without news stay so."""
+    known = {run["runID"]: run for run in before}
+    for run in after:
+        if run != known.get(run["runID"]):
+            store.add(run)
