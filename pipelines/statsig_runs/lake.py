@@ -1,0 +1,248 @@
+"""The lake: raw tables and marts as Delta tables in a folder or a bucket, loaded by dlt and modelled by Sail.
+
+dlt merges Delta tables by its `cdc` strategy: within a scope of runs, rows that the load does not bring are deleted,
+which is what delete-insert does elsewhere. Sail speaks Spark Connect and keeps no catalogue between sessions, so every
+session starts by naming what the folder holds.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any, Final
+
+from statsig_runs import tables
+from statsig_runs.contract import AcceptedRun, MissingRun
+from statsig_runs.errors import ConfigurationError
+from statsig_runs.loader import Loader
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pyarrow as pa
+    from deltalake import DeltaTable
+    from dlt.extract import DltResource
+
+    from statsig_runs.plan import Progress
+    from statsig_runs.source import Outcome
+    from statsig_runs.warehouse import Schemas
+
+_PRIMARY_KEYS: Final = {
+    "ingestion_runs": ("run_id",),
+    "ingestion_run_sources": ("run_id", "source"),
+    "ingestion_run_date_stamps": ("run_id", "date_stamp"),
+    "run_status_events": ("run_id", "event_index"),
+    "source_latest_statuses": ("run_id", "source"),
+    "source_date_status_events": ("run_id", "source", "date_stamp", "event_index"),
+    "run_payloads": ("run_id", "content_hash"),
+    "rejected_runs": ("run_id", "content_hash"),
+    "missing_runs": ("run_id",),
+    "sync_loads": ("load_id",),
+}
+
+_PLAIN_ADDRESS: Final = re.compile(r"[A-Za-z0-9_./:@=+~-]+")
+_QUALIFIED: Final = re.compile(r"\b(statsig\w*)\.(\w+)")
+
+
+class Lake:
+    """Where the lake is, and how Delta tables in it are opened.
+
+    Args:
+        config: dlt's resolved configuration of its `filesystem` destination.
+    """
+
+    def __init__(self, config: Any) -> None:
+        from dlt.common.libs.deltalake import deltalake_storage_options
+
+        address = config.make_local_path(config.bucket_url) if config.is_local_filesystem else config.bucket_url
+        if not _PLAIN_ADDRESS.fullmatch(address):
+            raise ConfigurationError(
+                f"The lake cannot be in {address!r}: Sail finds no table under an address with spaces or other special "
+                "characters. Choose another bucket_url."
+            )
+        self.address: str = address.rstrip("/")
+        self._options = deltalake_storage_options(config.credentials, config.deltalake_storage_options)
+
+    def location(self, schema: str, table: str = "") -> str:
+        """The address of a schema's folder, or of a table in it."""
+        return "/".join(part for part in (self.address, schema, table) if part)
+
+    def open(self, schema: str, table: str) -> DeltaTable | None:
+        """A Delta table as it is now; None where there is none."""
+        import deltalake
+        from deltalake.exceptions import TableNotFoundError
+
+        try:
+            return deltalake.DeltaTable(self.location(schema, table), storage_options=self._options)
+        except TableNotFoundError:
+            return None
+
+    def create(self, schema: str, table: str, columns: pa.Schema) -> None:
+        """Create an empty Delta table where there is none."""
+        import deltalake
+
+        deltalake.DeltaTable.create(self.location(schema, table), columns, mode="ignore", storage_options=self._options)
+
+    def tables(self, schema: str) -> dict[str, str]:
+        """The Delta tables in a schema's folder, with their columns as Spark's SQL writes them."""
+        import fsspec
+
+        files, path = fsspec.url_to_fs(self.location(schema))
+        if not files.exists(path):
+            return {}
+        names = sorted(log.split("/")[-2] for log in files.glob(f"{path}/*/_delta_log"))
+        return {name: _columns(delta) for name in names if (delta := self.open(schema, name))}
+
+
+class LakeLoader(Loader):
+    """The loader, with what a folder of Delta tables does otherwise than a database."""
+
+    def __init__(self, destination: Any, schemas: Schemas, state: Path, lake: Lake) -> None:
+        super().__init__(destination, schemas, state)
+        self._lake = lake
+
+    def load(self, outcomes: Iterable[Outcome], progress: Progress, superseded: Iterable[AcceptedRun] = ()) -> None:
+        """As for any destination; and create the tables that nothing has filled yet.
+
+        Raises:
+            StorageError: the lake refused it; what was loaded before is kept.
+        """
+        super().load(outcomes, progress, superseded)
+        for table, columns in tables.SCHEMAS.items():
+            self._lake.create(self.schemas.raw, table, columns)
+
+    def note(self, load: dict[str, Any]) -> None:
+        """Complete the row that `record` wrote: it is merged once more, since no statement can update it."""
+        self.record(load)
+
+    def drop_accepted_refusals(self) -> None:
+        """Forget refusals of payloads that the contract has come to accept."""
+        raw = self.schemas.raw
+        accepted = f"select run_id, content_hash from {raw}.run_payloads"  # noqa: S608  a schema of ours
+        both = f"select content_hash from {raw}.rejected_runs where (run_id, content_hash) in ({accepted})"  # noqa: S608
+        hashes = [content_hash for (content_hash,) in self._query(both, []) or ()]
+        refused = self._lake.open(raw, "rejected_runs")
+        if hashes and refused:
+            refused.delete(f"content_hash in ({_literals(hashes)})")
+
+    def _adapt(self, resources: Mapping[str, DltResource], outcomes: Collection[Outcome]) -> None:
+        accepted = {outcome.run_id for outcome in outcomes if isinstance(outcome, AcceptedRun)}
+        missing = {outcome.run_id for outcome in outcomes if isinstance(outcome, MissingRun)}
+        for name, keys in _PRIMARY_KEYS.items():
+            if resource := resources.get(name):
+                # a run that the API has forgotten keeps its rows in every table but this one
+                scope = accepted | missing if name == "missing_runs" else accepted
+                resource.apply_hints(
+                    table_format="delta",
+                    # a tombstone has no key but the run's
+                    columns={key: {"primary_key": True, "nullable": key != keys[0]} for key in keys},
+                    merge_key="",
+                    write_disposition=_disposition(name, scope),
+                )
+                if name in tables.LISTS and self._lake.open(self.schemas.raw, name) is None:
+                    resource.add_map(_without_tombstones)  # with no table to merge into, dlt writes what comes
+
+    def _qualified(self, schema: str) -> str:
+        return schema
+
+    def _client(self) -> Any:
+        return nullcontext()
+
+    def _query(self, sql: str, parameters: Collection[Any]) -> list[tuple[Any, ...]] | None:
+        import duckdb
+
+        with duckdb.connect() as connection:
+            connection.execute("set timezone = 'UTC'")
+            for schema, table in set(_QUALIFIED.findall(sql)):
+                delta = self._lake.open(schema, table)
+                if delta is None:
+                    return None
+                connection.register(f"{schema}__{table}", delta.to_pyarrow_dataset())
+            statement = _QUALIFIED.sub(r"\1__\2", sql).replace("%s", "?")
+            return connection.execute(statement, list(parameters)).fetchall()
+
+
+def _disposition(table: str, run_ids: Iterable[str]) -> Any:
+    if table in tables.KEYS or table not in tables.SCHEMAS:
+        return {"disposition": "merge", "strategy": "upsert"}
+    scope = f"{{table}}.run_id in ({_literals(run_ids).replace('{', '{{').replace('}', '}}')})"
+    return {"disposition": "merge", "strategy": "cdc", "destination_scope": scope}
+
+
+def _columns(delta: DeltaTable) -> str:
+    def column(name: str, kind: str, *, nullable: bool) -> str:
+        return f"{name} {'bigint' if kind == 'long' else kind}{'' if nullable else ' not null'}"
+
+    return ", ".join(column(each.name, each.type.type, nullable=each.nullable) for each in delta.schema().fields)
+
+
+def _without_tombstones(rows: pa.Table) -> pa.Table:
+    return rows.filter(rows[tables.TOMBSTONE].is_null())
+
+
+def _literals(texts: Iterable[str]) -> str:
+    return ", ".join("'" + text.replace("'", "''") + "'" for text in sorted(texts)) or "null"
+
+
+@contextmanager
+def modelling(lake: Lake, schemas: Schemas) -> Iterator[dict[str, Any]]:
+    """A Sail session that knows the lake's tables; gives the dbt output that uses it.
+
+    Sail runs inside this process, on all its cores; with SAIL_MODE=local-cluster as a driver and workers. A server
+    at the address in SPARK_REMOTE is used instead.
+    """
+    with _server() as address, _environment("SPARK_REMOTE", address):
+        from pyspark.sql import SparkSession
+
+        # dbt asks for Hive, which no Spark Connect client has
+        SparkSession.Builder.enableHiveSupport = lambda builder: builder  # type: ignore[method-assign,assignment]
+        session = SparkSession.builder.config("spark.sql.session.timeZone", "UTC").getOrCreate()
+        try:
+            for schema in schemas:
+                session.sql(f"create schema if not exists {schema} location '{lake.location(schema)}'")
+                for table, columns in lake.tables(schema).items():
+                    where = lake.location(schema, table)
+                    session.sql(
+                        f"create table if not exists {schema}.{table} ({columns}) using delta location '{where}'"
+                    )
+            yield {
+                "type": "spark",
+                "method": "session",
+                "host": "none",
+                "schema": schemas.marts,
+                "threads": 1,  # one model at a time uses all cores
+                "server_side_parameters": {"spark.sql.session.timeZone": "UTC"},
+            }
+        finally:
+            session.stop()
+
+
+@contextmanager
+def _server() -> Iterator[str]:
+    if address := os.environ.get("SPARK_REMOTE"):
+        yield address
+        return
+    from pysail.spark import SparkConnectServer
+
+    server = SparkConnectServer(ip="127.0.0.1", port=0)
+    server.start()
+    try:
+        host, port = server.listening_address
+        yield f"sc://{host}:{port}"
+    finally:
+        server.stop()
+
+
+@contextmanager
+def _environment(name: str, value: str) -> Iterator[None]:
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
