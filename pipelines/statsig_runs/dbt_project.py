@@ -1,0 +1,181 @@
+"""Runs dbt commands on the project in `sql/` inside this process; knows nothing of what the project builds.
+
+Everything dbt writes goes to a folder of the caller's, since an installed package may be read-only. dbt is imported by
+the first call, not with the module: it takes more than a second.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+from statsig_runs.errors import ModelsError, StorageError
+
+PROFILE: Final = "statsig_runs"
+_MESSAGES_SHOWN: Final = 5
+_ALWAYS: Final = (
+    *("--log-level", "none", "--log-level-file", "none", "--no-print", "--no-use-colors"),
+    *("--no-send-anonymous-usage-stats", "--no-version-check"),
+)
+
+log = logging.getLogger("statsig_runs.models")
+_manifests: dict[str, Any] = {}
+
+
+class Secret(str):
+    """A text in a profile that is written to no file and no log."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DbtProject:
+    """The project with one profile and one set of variables.
+
+    `state` is the folder that dbt may write to, `profile` one output as dbt's adapters define it, `variables` the
+    vars of `dbt_project.yml` that are set.
+    """
+
+    state: Path
+    profile: Mapping[str, Any]
+    variables: Mapping[str, Any]
+
+    def invoke(self, command: Sequence[str], *, write_json: bool = False) -> Any:
+        """Run one dbt command and return its result; no handle on the database stays open.
+
+        Raises:
+            ModelsError: dbt failed, or a model or test did; the text names each.
+            StorageError: the database or the state folder could not be opened or written.
+        """
+        from dbt.cli.main import dbtRunner
+
+        runner = dbtRunner(callbacks=[_log_event])
+        with self._environment(), _closing_connections():
+            self._write_profile()
+            runner.manifest = self._read_manifest()
+            json_files = "--write-json" if write_json else "--no-write-json"
+            outcome = runner.invoke([*_ALWAYS, json_files, *command, *self._options()])
+        _raise_failure(outcome)
+        return outcome.result
+
+    def _read_manifest(self) -> Any:
+        """Read the project once in a process: that is most of a small build. Names of relations are part of it."""
+        from dbt.cli.main import dbtRunner
+
+        profile = {**self.profile, "path": Path(self.profile.get("path", "")).stem}
+        key = json.dumps([fingerprint(), profile, self.variables], sort_keys=True, default=str)
+        if key not in _manifests:
+            outcome = dbtRunner().invoke([*_ALWAYS, "--no-write-json", "parse", *self._options()])
+            _raise_failure(outcome)
+            _manifests[key] = outcome.result
+        return _manifests[key]
+
+    def _options(self) -> list[str]:
+        """All that dbt would otherwise look for in the working directory or in the environment."""
+        return [
+            *("--project-dir", str(sql_folder()), "--profiles-dir", str(self.state)),
+            *("--profile", PROFILE, "--target", "main", "--vars", json.dumps(self.variables)),
+            *("--target-path", str(self.state / "target"), "--log-path", str(self.state / "logs")),
+        ]
+
+    def _write_profile(self) -> None:
+        """Write the profile with its secrets left out: they are variables of this process."""
+        output = _replace_secrets(self.profile, lambda name, _: f"{{{{ env_var('{name}') }}}}")
+        content = json.dumps({PROFILE: {"target": "main", "outputs": {"main": output}}})  # JSON is YAML
+        try:
+            self.state.mkdir(parents=True, exist_ok=True)
+            (self.state / "profiles.yml").write_text(content, encoding="utf-8")
+        except OSError as error:
+            raise StorageError(f"dbt's folder {self.state} cannot be written: {error.strerror}.") from None
+
+    @contextmanager
+    def _environment(self) -> Iterator[None]:
+        secrets = secrets_of(self.profile)
+        os.environ.update(secrets)
+        try:
+            yield
+        finally:
+            for name in secrets:
+                del os.environ[name]
+
+
+def secrets_of(profile: Mapping[str, Any]) -> dict[str, str]:
+    """The secrets of a profile, by the names of the variables that stand for them."""
+    secrets: dict[str, str] = {}
+    _replace_secrets(profile, secrets.setdefault)
+    return secrets
+
+
+def _replace_secrets(value: Any, replace: Callable[[str, str], str], name: str = "DBT_ENV_SECRET_STATSIG_RUNS") -> Any:
+    """A copy with every secret replaced; a variable whose name starts so is scrubbed by dbt from whatever it logs."""
+    match value:
+        case Secret():
+            return replace(name, str(value))
+        case Mapping():
+            return {key: _replace_secrets(item, replace, f"{name}_{key.upper()}") for key, item in value.items()}
+        case list():
+            return [_replace_secrets(item, replace, f"{name}_{number}") for number, item in enumerate(value)]
+    return value
+
+
+def sql_folder() -> Path:
+    """The dbt project: inside the package when installed, at the checkout's top otherwise."""
+    package = Path(__file__).parent
+    return package / "sql" if (package / "sql").exists() else package.parents[1] / "sql"
+
+
+@cache
+def fingerprint() -> str:
+    """A short hash of the code that makes the rows; the status catalogue is left out, its content counts by itself."""
+    digest = hashlib.sha256(version("statsig-runs").encode())
+    for file in sorted(sql_folder().glob("m*/**/*.sql")):  # models and macros
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+@contextmanager
+def _closing_connections() -> Iterator[None]:
+    """Left to itself, dbt keeps DuckDB's lock on the file until the process ends."""
+    try:
+        yield
+    finally:
+        from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+
+        DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
+
+
+def _log_event(event: Any) -> None:
+    """Failures are raised, progress is for those who look closely: only warnings are told."""
+    level = {"info": logging.DEBUG, "error": logging.DEBUG, "warn": logging.WARNING}.get(event.info.level)
+    if level and log.isEnabledFor(level):
+        log.log(level, "%s", event.info.msg)
+
+
+def _raise_failure(outcome: Any) -> None:
+    if outcome.success:
+        return
+    if outcome.exception is None:
+        failed = [r for r in outcome.result.results if r.status in {"error", "fail", "runtime error"}]
+        told = [f"{r.node.resource_type} {r.node.name}: {' '.join((r.message or '').split())}" for r in failed]
+    elif isinstance(outcome.exception, Exception):
+        told = [str(outcome.exception)]
+    else:
+        raise outcome.exception  # Ctrl-C
+    more = [f"and {len(told) - _MESSAGES_SHOWN} more"] if len(told) > _MESSAGES_SHOWN else []
+    text = "\n".join(f"  {line}" for line in told[:_MESSAGES_SHOWN] + more)
+    if "IO Error" in text or "No space left" in text:
+        raise StorageError(f"The database refused the models; the raw tables are as they were:\n{text}")
+    raise ModelsError(
+        f"The models did not build or did not pass their tests; the raw tables are as they were:\n{text}\n"
+        "What was not built is built the next time; if that fails as well, `statsig-runs transform --full-refresh` "
+        "makes every mart anew. If a raw table does not exist, load something first: statsig-runs sync."
+    )

@@ -1,0 +1,30 @@
+{{ config(schema=var('staging_schema'), materialized='incremental', pre_hook='{{ statsig_runs.delete_changed_runs() }}') }}
+
+-- Written last: a run is recorded as modelled only when every table that holds rows of it was built.
+-- depends_on: {{ ref('fct_stage_attempts') }}, {{ ref('fct_run_stages') }}, {{ ref('fct_source_date_stages') }}
+-- depends_on: {{ ref('fct_source_dates') }}, {{ ref('fct_runs') }}, {{ ref('dq_findings') }}
+
+with changed_runs as (
+
+    select * from {{ ref('int_changed_runs') }}
+
+),
+
+modelled as (
+
+    select
+        run_id,
+        latest_status,
+        trigger,
+        created_at,
+        last_updated_at,
+        fetched_at,
+        payload_count,
+        newest_payload_at,
+        settings_hash
+    from changed_runs
+    where not is_gone
+
+)
+
+select * from modelled

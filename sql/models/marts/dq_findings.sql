@@ -1,0 +1,221 @@
+{{ config(schema=var('mart_schema'), materialized='incremental', pre_hook='{{ statsig_runs.delete_changed_runs() }}') }}
+
+{%- set no_source = 'cast(null as ' ~ dbt.type_string() ~ ') as source' -%}
+{%- set no_date_stamp = 'cast(null as date) as date_stamp' %}
+
+with attempts as (
+
+    select * from {{ ref('int_stage_attempts') }}
+    where run_id in ({{ runs_to_build() }})
+
+),
+
+histories as (
+
+    select * from {{ ref('int_histories') }}
+    where
+        level = 'run'
+        and run_id in ({{ runs_to_build() }})
+
+),
+
+runs as (
+
+    select * from {{ ref('fct_runs') }}
+    where run_id in ({{ runs_to_build() }})
+
+),
+
+buckets as (
+
+    select * from {{ ref('fct_source_dates') }}
+    where run_id in ({{ runs_to_build() }})
+
+),
+
+payloads as (
+
+    select
+        *,
+        row_number() over (partition by run_id order by fetched_at desc, content_hash desc) as newest_first
+    from {{ ref('stg_run_payloads') }}
+    where run_id in ({{ runs_to_build() }})
+
+),
+
+newest_payloads as (
+
+    select
+        run_id,
+        payload
+    from payloads
+    where newest_first = 1
+
+),
+
+unknown_fields as (
+
+    {{ unknown_payload_fields('newest_payloads') }}
+
+),
+
+stages as (
+
+    select
+        level,
+        run_id,
+        source,
+        date_stamp,
+        stage,
+        min(started_at) as first_started_at,
+        min(ended_at) as first_ended_at,
+        max(case when ended_at < started_at then 1 else 0 end) as has_backward_attempt
+    from attempts
+    where is_known_phase
+    group by level, run_id, source, date_stamp, stage
+
+),
+
+-- a status of unknown phase is a stage of its own
+unknown_status as (
+
+    select
+        'unknown_status' as finding,
+        run_id,
+        source,
+        date_stamp,
+        'status ' || last_status || ' is not in the catalogue and follows no known pattern' as detail
+    from attempts
+    where not is_known_phase
+
+),
+
+level_mismatch as (
+
+    select
+        'level_mismatch' as finding,
+        run_id,
+        {{ no_source }},
+        {{ no_date_stamp }},
+        'the run-level history says ' || coalesce(outcome, 'nothing')
+        || ', its sources and dates say ' || coalesce(effective_outcome, 'nothing') as detail
+    from runs
+    where has_level_mismatch
+
+),
+
+unrequested_date as (
+
+    select
+        'unrequested_date' as finding,
+        run_id,
+        source,
+        date_stamp,
+        'the date is not among the date stamps of the run' as detail
+    from buckets
+    where not is_requested_date
+
+),
+
+stage_disorder as (
+
+    select
+        'clock_disorder' as finding,
+        run_id,
+        source,
+        date_stamp,
+        'stage ' || stage || ' closes before it starts' as detail
+    from stages
+    where
+        first_ended_at < first_started_at
+        or has_backward_attempt = 1
+
+),
+
+creation_disorder as (
+
+    select
+        'clock_disorder' as finding,
+        run_id,
+        {{ no_source }},
+        {{ no_date_stamp }},
+        'the run is created after its first event' as detail
+    from runs
+    where created_at > first_event_at
+
+),
+
+empty_history as (
+
+    select
+        'empty_history' as finding,
+        run_id,
+        {{ no_source }},
+        {{ no_date_stamp }},
+        'the run has no run-level event' as detail
+    from runs
+    where first_event_at is null
+
+),
+
+latest_status_mismatch as (
+
+    select
+        'latest_status_mismatch' as finding,
+        runs.run_id,
+        {{ no_source }},
+        {{ no_date_stamp }},
+        'latest_status is ' || runs.latest_status || ', the last event is ' || histories.last_status as detail
+    from runs
+    inner join histories on runs.run_id = histories.run_id
+    where runs.latest_status <> histories.last_status
+
+),
+
+contract_drift as (
+
+    select
+        'contract_drift' as finding,
+        run_id,
+        {{ no_source }},
+        {{ no_date_stamp }},
+        'the payload has the unknown field ' || path as detail
+    from unknown_fields
+
+),
+
+final as (
+
+    select * from unknown_status
+
+    union all
+
+    select * from level_mismatch
+
+    union all
+
+    select * from unrequested_date
+
+    union all
+
+    select * from stage_disorder
+
+    union all
+
+    select * from creation_disorder
+
+    union all
+
+    select * from empty_history
+
+    union all
+
+    select * from latest_status_mismatch
+
+    union all
+
+    select * from contract_drift
+
+)
+
+select * from final

@@ -1,0 +1,3 @@
+{{ config(schema=var('mart_schema'), materialized='incremental', pre_hook='{{ statsig_runs.delete_changed_runs() }}') }}
+
+{{ stages_of_level('source_date', ['run_id', 'source', 'date_stamp']) }}

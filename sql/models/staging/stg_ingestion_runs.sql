@@ -1,0 +1,28 @@
+{{ config(schema=var('staging_schema')) }}
+
+with source as (
+
+    select * from {{ named_in_view(source('statsig_raw', 'ingestion_runs')) }}
+
+),
+
+renamed as (
+
+    select
+        -- ids
+        {{ text('run_id') }} as run_id,
+
+        -- strings
+        {{ text('latest_status') }} as latest_status,
+        {{ text('trigger') }} as trigger,
+
+        -- timestamps
+        created_at,
+        last_updated_at,
+        fetched_at
+
+    from source
+
+)
+
+select * from renamed
