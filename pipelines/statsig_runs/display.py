@@ -1,0 +1,123 @@
+"""Values as text: for people, for CSV and for JSON. Names that the API invented are shown, never obeyed.
+
+Pure functions over plain values; this module knows no table and no terminal.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import unicodedata
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+_INVISIBLE: Final = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+_AS_IT_IS: Final = {type(None), bool, int, str}
+_MINUTES_UP_TO: Final = 2 * 60
+_HOURS_UP_TO: Final = 72
+
+
+def visible(text: str, width: int | None = None) -> str:
+    r"""Text that cannot move a cursor, change a colour or turn the direction of what follows.
+
+    Args:
+        text: any text; control characters and such become `\x1b` or `\u202e`.
+        width: the terminal columns it may take; what is longer ends in an ellipsis.
+    """
+    if not (text.isascii() and text.isprintable()):
+        text = "".join(_escape(c) if unicodedata.category(c) in _INVISIBLE else c for c in text)
+    if width is None:
+        return text
+    from rich.cells import cell_len, set_cell_size
+
+    return text if cell_len(text) <= width else set_cell_size(text, width - 1).rstrip() + "…"
+
+
+def align(rows: Sequence[Sequence[str]], *, right: Sequence[int] = (), rule: bool = False) -> list[str]:
+    """Rows of cells as lines, each column as wide as its widest cell.
+
+    Args:
+        rows: as many cells in each; with `rule` the first one is the header.
+        right: the numbers of the columns, from 0, that go to the right.
+        rule: draw a line below the header.
+    """
+    from rich.cells import cell_len
+
+    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+    ruled = [rows[0], ["-" * width for width in widths], *rows[1:]] if rule else rows
+    lines = []
+    for row in ruled:
+        padded = []
+        for number, (text, width) in enumerate(zip(row, widths, strict=True)):
+            padding = " " * (width - cell_len(text))
+            padded.append(padding + text if number in right else text + padding)
+        lines.append("  ".join(padded).rstrip())
+    return lines
+
+
+def moment(value: datetime | None) -> str:
+    """`2024-03-15 09:00 UTC`, or a dash."""
+    return f"{value.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if value else "-"
+
+
+def duration(seconds: float | None) -> str:
+    """A rough length of time, as one would say it: `12 min`, `28 h`, `5 d`; a dash for None."""
+    if seconds is None:
+        return "-"
+    minutes = seconds / 60
+    if minutes < _MINUTES_UP_TO:
+        return f"{minutes:.0f} min"
+    return f"{minutes / 60:.0f} h" if minutes / 60 < _HOURS_UP_TO else f"{minutes / 60 / 24:.0f} d"
+
+
+def plain(value: Any) -> Any:  # noqa: PLR0911  one line a type
+    """A value of DuckDB as JSON knows it.
+
+    Moments are ISO 8601, those with a time zone in UTC with a `Z`; decimals are numbers, intervals seconds; NaN and the
+    infinities, which JSON cannot say, are null; bytes are hexadecimal.
+    """
+    if type(value) in _AS_IT_IS:  # most are, and `match` is slow
+        return value
+    match value:
+        case Decimal():
+            return plain(float(value)) if value % 1 or not value.is_finite() else int(value)
+        case float():
+            return value if math.isfinite(value) else None
+        case datetime():
+            return _iso(value)
+        case date() | time():
+            return value.isoformat()
+        case timedelta():
+            return value.total_seconds()
+        case bytes():
+            return value.hex()
+        case dict():
+            return {str(plain(key)): plain(item) for key, item in value.items()}
+        case list() | tuple():
+            return [plain(item) for item in value]
+        case _:
+            return str(value)
+
+
+def cell(value: Any) -> str:
+    """A value as the text of one cell: as `plain`, but nothing for null, and NaN and the infinities by their names."""
+    kind = type(value)
+    if kind is str or value is None:
+        return value or ""
+    if kind in {int, float}:
+        return repr(value)
+    value = plain(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _iso(value: datetime) -> str:
+    timespec = "microseconds" if value.microsecond % 1000 else "milliseconds"
+    if value.tzinfo is None:
+        return value.isoformat(timespec=timespec)
+    return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec=timespec) + "Z"
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape", "surrogatepass").decode("ascii")

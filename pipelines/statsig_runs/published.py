@@ -1,0 +1,74 @@
+"""The published copy as its readers open it: in UTC, read only, with the marts' names at hand.
+
+Knows where the copy is and what it may be called; what is asked of it is the business of `query`, `export`, `status`
+and `check`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from statsig_runs.errors import ConfigurationError, StorageError
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from statsig_runs.warehouse import Warehouse
+
+Row = dict[str, Any]
+
+
+@contextmanager
+def reading(warehouse: Warehouse) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection that finds marts and raw tables without their schema; syncs meanwhile do not change what it sees.
+
+    Raises:
+        ConfigurationError: nothing was published yet, or not for this project.
+        StorageError: the file is not a DuckDB database, or cannot be read.
+    """
+    import duckdb
+
+    try:
+        connection = warehouse.read_published()
+    except (OSError, duckdb.Error) as error:
+        raise StorageError(
+            f"{warehouse.published} cannot be read: {error}\n"
+            "Check its permissions; `statsig-runs transform` writes it anew."
+        ) from None
+    with connection:
+        schemas = {name for (name,) in connection.execute("select schema_name from duckdb_schemas()").fetchall()}
+        marts, raw = warehouse.schemas.marts, warehouse.schemas.raw
+        if marts not in schemas:
+            raise ConfigurationError(
+                f"{warehouse.published} has no schema {marts!r}. Check the setting `project`, or run "
+                "`statsig-runs sync` first."
+            )
+        path = [name for name in (marts, raw) if name in schemas]
+        connection.execute(f"set search_path = '{','.join(path)}'")
+        connection.execute("set python_enable_replacements = false")  # a query must not find our variables as tables
+        try:
+            yield connection
+        except BaseException:
+            connection.interrupt()  # after Ctrl-C, closing would wait for the query's threads
+            raise
+
+
+def fetch_rows(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+    """All rows of a query by column name, moments in UTC."""
+    cursor = connection.execute(sql, list(parameters))
+    names = [column[0] for column in cursor.description or ()]
+    return [dict(zip(names, map(_in_utc, row), strict=True)) for row in cursor.fetchall()]
+
+
+def newest_fetch(connection: duckdb.DuckDBPyConnection) -> datetime | None:
+    """The moment that the data stands for: the newest `fetched_at` of any run, None without runs."""
+    [row] = fetch_rows(connection, "select max(fetched_at) as newest from fct_runs")
+    newest: datetime | None = row["newest"]
+    return newest
+
+
+def _in_utc(value: Any) -> Any:
+    return value.astimezone(UTC) if isinstance(value, datetime) and value.tzinfo else value
