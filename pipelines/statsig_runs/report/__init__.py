@@ -1,0 +1,16 @@
+"""The page for people: one self-contained HTML file, and its summary as a picture, from the published marts.
+
+    frames    the marts as rows and frames      (knows SQL, no HTML)
+    words     numbers, times and names as text  (knows neither)
+    grid, timeline, charts                      the three kinds of figure
+    page, summary                               put together, and written whole or not at all
+
+Knows the marts and nothing of how they came to be; asks no network, neither here nor in the reader's browser.
+"""
+
+from __future__ import annotations
+
+from statsig_runs.report.page import write_report
+from statsig_runs.report.summary import write_summary_png
+
+__all__ = ["write_report", "write_summary_png"]

@@ -1,0 +1,186 @@
+"""The page put together: rows and figures through a Jinja2 template that escapes everything, into one file.
+
+The file holds its own style and script and allows nothing else (a Content-Security-Policy with their hashes): it runs
+offline, and a name that looks like markup stays a name even if an escape were ever forgotten.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import tempfile
+from datetime import date
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Final
+
+import jinja2
+from markupsafe import Markup
+
+from statsig_runs.report import words
+from statsig_runs.report.frames import Marts, Row, read_marts, read_timelines
+from statsig_runs.report.grid import build_grid
+from statsig_runs.report.headline import as_text, build_flight_sentence, build_headline
+from statsig_runs.report.timeline import build_timeline, group_rows
+
+PAGE_BYTES: Final = 1_950_000
+"""What the page may weigh; timelines of failed runs get what the rest leaves over, the newest first."""
+SOURCES: Final = 200
+"""Sources that are shown, worst first."""
+
+STAGE_ORDER: Final = ["", "queue", "download", "metrics", "pulse"]
+STAGE_CHARTS: Final = 8
+
+
+def write_report(published: Path, output: Path, *, schema: str = "statsig") -> Path:
+    """Write the page of the published marts, whole or not at all.
+
+    Args:
+        published: the DuckDB file with the marts; only read.
+        output: the HTML file to write; its folder is created.
+        schema: where in that file the marts are.
+
+    Returns:
+        The file written.
+
+    Raises:
+        ConfigurationError: there is no published copy, or it holds no marts in this schema.
+        OSError: the file cannot be written; an older one is still there.
+    """
+    marts = read_marts(published, schema)
+    environment = make_environment()
+    template = environment.get_template("page.html.j2")
+    style, script = _asset("page.css"), _asset("page.js")
+    about = {
+        "marts": marts,
+        "style": Markup(style),  # noqa: S704 our own file
+        "script": Markup(script),  # noqa: S704
+        "style_hash": _hash(style),
+        "script_hash": _hash(script),
+        "headline": build_headline(marts),
+        "title": as_text(build_headline(marts)),
+        "flight": build_flight_sentence(marts),
+        "sources": marts.sources[:SOURCES],
+        "grid": _grid(marts),
+        **_charts(marts),
+    }
+    runs = {run["run_id"]: run for of in (marts.last_runs, marts.slowest, marts.most_retried) for run in of}
+    runs |= {run["run_id"]: run for run in marts.failed_runs if run["run_id"] not in runs}
+    attempts, buckets = map(group_rows, read_timelines(published, schema, list(runs)))
+    without_timelines = template.render(about, **_arrange(marts, runs, {}))
+    budget = PAGE_BYTES - len(without_timelines.encode())
+    timelines = _draw(environment, marts, runs, attempts, buckets, budget)
+    write_whole(output, template.render(about, **_arrange(marts, runs, timelines)).encode())
+    return output
+
+
+def make_environment() -> jinja2.Environment:
+    """Templates of this package: everything escaped, an unknown name an error."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("statsig_runs.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(words.WORDS)
+    environment.globals.update(
+        HEALTH=words.HEALTH_WORDS, OUTCOME=words.OUTCOME_WORDS, FINDING=words.FINDING_WORDS, TROUBLE=words.TROUBLE_WORDS
+    )
+    return environment
+
+
+def write_whole(output: Path, content: bytes) -> None:
+    """Write to a draft beside the file, then put it in its place; whoever reads sees the old or the new."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, draft = tempfile.mkstemp(dir=output.parent, prefix=f".{output.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+        Path(draft).chmod(0o644)
+        Path(draft).replace(output)
+    except BaseException:
+        Path(draft).unlink(missing_ok=True)
+        raise
+
+
+def _grid(marts: Marts) -> dict[str, Any]:
+    dates = [row["date_stamp"] for row in marts.freshness]
+    names = [source["source"] for source in marts.sources[:SOURCES]]
+    return build_grid(marts.freshness, sorted(names), min(dates), max(dates)) if dates else {}
+
+
+def _charts(marts: Marts) -> dict[str, Any]:
+    """Charts as a page wants them; nothing to draw before the first run."""
+    if marts.as_of is None or marts.outcomes.empty:
+        return {"outcome_charts": [], "duration_charts": [], "more_stages": 0}
+    from statsig_runs.report import charts
+
+    present = [str(stage) for stage in marts.durations["stage"].unique()]
+    stages = sorted(present, key=lambda s: (STAGE_ORDER.index(s) if s in STAGE_ORDER else 9, s))[:STAGE_CHARTS]
+    durations = [
+        charts.draw_duration(
+            marts.durations[marts.durations["stage"] == stage].copy(),
+            words.shorten(stage.capitalize(), 30) or "Whole run",
+            is_weekly=marts.is_weekly,
+        )
+        for stage in stages
+    ]
+    return {
+        "outcome_charts": charts.draw_outcomes(marts.outcomes, is_weekly=marts.is_weekly),
+        "duration_charts": durations,
+        "more_stages": len(present) - len(stages),
+    }
+
+
+def _draw(
+    environment: jinja2.Environment,
+    marts: Marts,
+    runs: dict[str, Row],
+    attempts: dict[str, list[Row]],
+    buckets: dict[str, list[Row]],
+    budget: int,
+) -> dict[str, tuple[str, str]]:
+    """Anchor and timeline of each run in turn, until they weigh `budget` bytes."""
+    macro = environment.get_template("timeline.html.j2").module.timeline  # type: ignore[attr-defined]
+    drawn = {}
+    for number, (run_id, run) in enumerate(runs.items(), start=1):
+        shown = build_timeline(run, attempts.get(run_id, []), buckets.get(run_id, []), marts.as_of or run["fetched_at"])
+        html = macro(shown, f"run{number}")
+        budget -= len(html.encode())
+        if budget < 0:
+            break
+        drawn[run_id] = (f"run{number}", html)
+    return drawn
+
+
+def _arrange(marts: Marts, runs: dict[str, Row], drawn: dict[str, tuple[str, str]]) -> dict[str, Any]:
+    """Which timeline stands where: among the last runs, under the month of its failure, or with the slow ones."""
+    last = {run["run_id"] for run in marts.last_runs}
+    every_failed = {run["run_id"] for run in marts.failed_runs}
+    failed = [run for run in marts.failed_runs if run["run_id"] in drawn and run["run_id"] not in last]
+    others = [run for run_id, run in runs.items() if run_id in drawn and run_id not in last | every_failed]
+    return {
+        "anchors": {run_id: anchor for run_id, (anchor, _) in drawn.items()},
+        "timelines": {run_id: html for run_id, (_, html) in drawn.items()},
+        "failed_months": [(words.month(month), list(of)) for month, of in groupby(failed, key=_month)],
+        "failed_drawn": len(every_failed & drawn.keys()),
+        "failed_among_last": len(every_failed & last),
+        "other_runs": sorted(others, key=lambda run: run["created_at"], reverse=True),
+    }
+
+
+def _month(run: Row) -> date:
+    created: date = run["created_date"]
+    return created.replace(day=1)
+
+
+def _asset(name: str) -> str:
+    return (Path(__file__).parent / "templates" / name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -1,0 +1,133 @@
+"""Numbers, times and names as a reader wants to see them. Pure functions; knows no mart and no HTML."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from typing import Final
+
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]")
+_MINUTE: Final = 60
+_HOUR: Final = 60 * _MINUTE
+_DAY: Final = 24 * _HOUR
+
+HEALTH_WORDS: Final = {
+    "failing": "Failing",
+    "stalled": "Stalled",
+    "recovering": "Recovering",
+    "never_finished": "Not finished yet",
+    "healthy": "In",
+}
+"""Health of a source as one word, worst first."""
+
+TROUBLE_WORDS: Final = {
+    "failing": "has been failing",
+    "stalled": "has been stalled",
+    "recovering": "is being tried again after failing",
+    "never_finished": "has not finished a date yet",
+}
+"""What a source that is not in does, as the middle of a sentence."""
+
+OUTCOME_WORDS: Final = {
+    "succeeded": "succeeded",
+    "failed": "failed",
+    "partial": "partly failed",
+    "stalled": "stalled",
+    "in_progress": "in progress",
+}
+
+FINDING_WORDS: Final = {
+    "unknown_status": "Statuses that the catalogue does not know. They neither open nor close an attempt; "
+    "one line in the seed status_catalogue teaches the models a new one.",
+    "level_mismatch": "Runs whose own history ends otherwise than their sources and dates. "
+    "Trust the sources and dates: late recoveries show only there.",
+    "unrequested_date": "Dates that were loaded without having been asked for: recomputed days, as a rule.",
+    "clock_disorder": "Times out of order: a stage closes before it starts, or a run is created after its first event. "
+    "Durations of these runs are not to be trusted.",
+    "empty_history": "Runs without a single event at run level.",
+    "latest_status_mismatch": "Runs whose latest status is not the last event of their history.",
+    "contract_drift": "Fields that the API's contract does not know. Nothing is lost, but the API has changed.",
+}
+
+
+def clean(text: str) -> str:
+    """The text with control characters made visible; XML and some browsers refuse them."""
+    return _CONTROL.sub("\ufffd", text)
+
+
+def shorten(text: str, limit: int = 60) -> str:
+    """The text, cut at `limit` characters with an ellipsis in the end."""
+    text = clean(text)
+    return text if len(text) <= limit else text[: limit - 1].rstrip("\u200d\ufe0f ") + "…"
+
+
+def count(number: float, noun: str = "", plural: str = "") -> str:
+    """`1 run`, `11,680 runs`."""
+    digits = f"{int(number):,}"
+    return digits if not noun else f"{digits} {noun if int(number) == 1 else plural or noun + 's'}"
+
+
+def duration(seconds: float | None) -> str:
+    """Two units at most: `52 s`, `12 min`, `1 h 05 min`, `3 d 4 h`; a dash for none."""
+    if seconds is None:
+        return "–"  # noqa: RUF001
+    sign, whole = ("-" if seconds < 0 else ""), round(abs(seconds))
+    if whole < 2 * _MINUTE:
+        return f"{sign}{whole} s"
+    if whole < _HOUR:
+        return f"{sign}{round(whole / _MINUTE)} min"
+    minutes = round(whole / _MINUTE)
+    if whole < 2 * _DAY:
+        return f"{sign}{minutes // 60} h {minutes % 60:02d} min"
+    hours = round(whole / _HOUR)
+    return f"{sign}{hours // 24} d {hours % 24} h"
+
+
+def lag(seconds: float) -> str:
+    """A landing lag: how long after (or before) the day ended, UTC."""
+    return f"{duration(abs(seconds))} {'after' if seconds >= 0 else 'before'} the day ended"
+
+
+def percent(share: float | None) -> str:
+    """`3.1%`; a dash where nothing can be divided."""
+    return "–" if share is None or share != share else f"{share:.1%}"  # noqa: PLR0124, RUF001
+
+
+def moment(at: datetime) -> str:
+    """`2026-11-23 09:40`, UTC."""
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def long_moment(at: datetime) -> str:
+    """`Thu 19 Nov 2026, 06:21`, UTC: for sentences."""
+    at = at.astimezone(UTC)
+    return f"{day(at)} {at:%Y, %H:%M}"
+
+
+def short_moment(at: datetime) -> str:
+    """`19 Nov 06:21`, UTC: where space is dear and the year is plain."""
+    at = at.astimezone(UTC)
+    return f"{at.day} {at:%b %H:%M}"
+
+
+def machine_moment(at: datetime) -> str:
+    """ISO 8601 for `<time datetime>`."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def day(value: date) -> str:
+    """`Sun 22 Nov`, without a year: for days that stand in a row."""
+    return f"{value:%a} {value.day} {value:%b}"
+
+
+def month(value: date) -> str:
+    """`November 2026`."""
+    return f"{value:%B %Y}"
+
+
+WORDS: Final[dict[str, Callable[..., str]]] = {
+    word.__name__: word
+    for word in (clean, shorten, count, duration, percent, moment, long_moment, short_moment, machine_moment, day)
+}
+"""The words that templates use, by name."""
