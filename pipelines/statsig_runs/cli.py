@@ -1,0 +1,262 @@
+"""Words on the command line. Heavy imports happen inside the command that needs them: `--help` is instant."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from statsig_runs.cli_common import DATABASE, common, open_project, to_destination
+from statsig_runs.cli_readers import READERS
+from statsig_runs.errors import ConfigurationError, StatsigRunsError
+
+log = logging.getLogger(__name__)
+
+INTERRUPTED = 130
+EXIT_CODES = """\b
+Exit codes:
+  0  done
+  1  something unexpected, a storage or a model error
+  2  usage or configuration
+  3  not authorised: the API refused the key
+  4  done, but some runs were rejected, missing or unreadable
+  5  a check failed
+  6  the API could not be reached
+  75 another sync is running
+  130 interrupted"""
+
+
+@click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(package_name="statsig-runs")
+def cli() -> None:
+    """History, durations, error rates and retries of Statsig ingestion runs.
+
+    Start with `statsig-runs demo`, or set STATSIG_API_KEY and call `statsig-runs sync`.
+    """
+
+
+def main() -> NoReturn:
+    """Run a command and turn every error into one clear message and an exit code."""
+    from statsig_runs.redact import scrub
+
+    try:
+        cli(standalone_mode=False)
+    except click.exceptions.Exit as leaving:
+        sys.exit(leaving.exit_code)
+    except click.Abort:
+        click.echo("Interrupted. Everything loaded so far is kept; the next sync goes on from there.", err=True)
+        sys.exit(INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except StatsigRunsError as error:
+        click.echo(f"Error: {scrub(str(error))}", err=True)
+        log.debug("where it was raised", exc_info=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.exit(0)  # the reader of our output has seen enough
+    except Exception as error:
+        text = scrub(f"{type(error).__name__}: {error}".strip())
+        click.echo(
+            f"Unexpected error: {text}\nWhat was loaded is kept. --log-level debug shows where it happened.", err=True
+        )
+        log.debug("where it was raised", exc_info=True)
+        sys.exit(1)
+    sys.exit(0)
+
+
+@cli.command(epilog=EXIT_CODES)
+@common
+@to_destination
+@click.option("--run-id", "run_ids", multiple=True, metavar="ID", help="A run to read by its id; may be repeated.")
+@click.option(
+    "--run-ids-file", type=click.File(), metavar="FILE", help="Ids, one a line; `-` for stdin, `#` for comments."
+)
+@click.option("--no-discover", is_flag=True, help="Do not page through the list of runs.")
+@click.option("--since", type=click.DateTime(["%Y-%m-%d"]), help="Page no further than runs created on this day (UTC).")
+@click.option("--full", is_flag=True, help="Read everything again, settled or not.")
+@click.option(
+    "--max-requests", type=click.IntRange(min=1), help="Stop after so many; the rest is first in the next sync."
+)
+@click.option("--base-url", metavar="URL", help="Another API than Statsig's, such as `statsig-runs simulate`.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
+def sync(
+    database: Path,
+    run_ids: tuple[str, ...],
+    run_ids_file: Any,
+    since: datetime | None,
+    max_requests: int | None,
+    base_url: str | None,
+    *,
+    destination: str | None,
+    no_discover: bool,
+    full: bool,
+    as_json: bool,
+) -> None:
+    """Fetch new and unsettled runs, load them, build the models and publish them.
+
+    Safe to schedule, to interrupt and to repeat: only one runs at a time, and a killed one is repaired by the next.
+    """
+    from statsig_runs.fetch import Request
+    from statsig_runs.progress import watching
+    from statsig_runs.summary import print_summary
+    from statsig_runs.sync import run_sync
+
+    warehouse, settings = open_project(database, base_url=base_url, destination=destination)
+    request = Request(
+        run_ids=(*_valid_ids(run_ids, "--run-id"), *_read_ids(run_ids_file)),
+        discover=not no_discover,
+        full=full,
+        since=since.replace(tzinfo=UTC) if since else None,
+        max_requests=max_requests,
+    )
+    if no_discover and not request.run_ids and not full:
+        log.info("no ids are given and the list is not read: only unsettled runs are read again")
+    with watching() as watch:
+        summary = run_sync(warehouse, settings, request, watch)
+    print_summary(summary, warehouse, as_json=as_json)
+    sys.exit(summary.exit_code)
+
+
+def _read_ids(file: Any) -> tuple[str, ...]:
+    if file is None:
+        return ()
+    try:
+        lines = [line.partition(" #")[0].strip() for line in file]
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{file.name} is not a text file in UTF-8.") from None
+    return _valid_ids([line for line in lines if line and not line.startswith("#")], "--run-ids-file")
+
+
+def _valid_ids(ids: Any, option: str) -> tuple[str, ...]:
+    if any(not run_id.strip() for run_id in ids):
+        raise ConfigurationError(f"{option} holds an empty id.")
+    return tuple(ids)
+
+
+@cli.command()
+@common
+@to_destination
+@click.option("--full-refresh", is_flag=True, help="Model all runs again, not only the changed ones.")
+def transform(database: Path, *, destination: str | None, full_refresh: bool) -> None:
+    """Build and test the models from what is loaded, and publish them.
+
+    The page is refreshed by the next sync, or by `statsig-runs report`.
+    """
+    from statsig_runs.refresh import build, publish
+
+    warehouse, settings = open_project(database, destination=destination)
+    with warehouse.lock():
+        warehouse.prepare()
+        built = build(warehouse, settings, full_refresh=full_refresh)
+        publish(warehouse)
+    click.echo(f"{built.model_count} models built, {built.test_count} tests passed, {built.seconds:.1f} s.")
+    click.echo(f"Published: {warehouse.readers_place}")
+
+
+@cli.command()
+@common
+@to_destination
+@click.option(
+    "--from",
+    "archive",
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    metavar="FILE",
+    help="NDJSON, may be gzipped, of runs or of rows of run_payloads; `-` for stdin. Default: the database's own.",
+)
+@click.option("--fetched-at", type=click.DateTime(), help="When lines without a fetched_at were fetched (UTC).")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
+def replay(
+    database: Path, archive: Path | None, fetched_at: datetime | None, *, destination: str | None, as_json: bool
+) -> None:
+    """Rebuild every typed table and mart from payloads at hand, without a single API request."""
+    from statsig_runs.progress import watching
+    from statsig_runs.replay import run_replay
+    from statsig_runs.summary import print_summary
+
+    warehouse, settings = open_project(database, destination=destination)
+    with watching() as watch:
+        moment = fetched_at.replace(tzinfo=UTC) if fetched_at else None
+        summary = run_replay(warehouse, settings, watch, archive, moment)
+    print_summary(summary, warehouse, as_json=as_json)
+    sys.exit(summary.exit_code)
+
+
+@cli.command()
+@common
+@to_destination
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("data/published/docs.html"),
+    show_default=True,
+    help="The page to write.",
+)
+def docs(database: Path, output: Path, *, destination: str | None) -> None:
+    """Write the models' documentation with their lineage, as one offline page."""
+    from statsig_runs.models import write_docs
+
+    warehouse, _ = open_project(database, destination=destination)
+    with warehouse.lock(), warehouse.destination.modelling(warehouse.schemas) as profile:
+        warehouse.prepare()
+        raw, staging, marts = warehouse.schemas
+        write_docs(
+            database,
+            output,
+            raw_schema=raw,
+            staging_schema=staging,
+            mart_schema=marts,
+            state=warehouse.state / "dbt",
+            profile=profile,
+        )
+    click.echo(f"Written: {output}")
+
+
+@cli.command()
+@common
+def demo(database: Path) -> None:
+    """Run the whole pipeline against a built-in local Console API; needs no key and no network."""
+    from statsig_runs.demo import run_demo
+
+    if database == DATABASE:
+        database = DATABASE.with_name("demo.duckdb")  # made-up runs do not belong among real ones
+    warehouse, settings = open_project(database, destination="duckdb")
+    sys.exit(run_demo(warehouse, settings))
+
+
+@cli.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option("--port", default=8571, show_default=True, help="0 for a free one.")
+@click.option(
+    "--runs", "count", default=1000, show_default=True, type=click.IntRange(min=0), help="How many runs it holds."
+)
+@click.option("--seed", default=1, show_default=True, help="Another number, other runs.")
+@click.option("--malformed", default=0, show_default=True, help="How many of them break the contract.")
+@click.option("--latency", default=0.0, show_default=True, help="Seconds before each answer.")
+@click.option("--rate-limits", default="100/10,900/900", show_default=True, help="requests/seconds; empty for none.")
+@click.option("--fault-rate", default=0.0, show_default=True, type=click.FloatRange(0, 1), help="Share that fails.")
+@click.option(
+    "--page-size", default=10, show_default=True, type=click.IntRange(min=1), help="Runs to a page of the list."
+)
+def simulate(**options: Any) -> None:
+    """Serve a local Console API with generated runs, to try a BI tool or to write a test."""
+    from statsig_runs.simulator import serve
+
+    try:
+        serve(echo=click.echo, **options)
+    except OSError as error:
+        where = f"{options['host']}:{options['port']}"
+        raise ConfigurationError(f"Cannot listen on {where}: {error.strerror}. Choose another --port.") from None
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from None
+
+
+for reader in READERS:
+    cli.add_command(reader)
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""What all commands share: their common options, and the way from these to the settings and the warehouse."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+import click
+
+if TYPE_CHECKING:
+    from statsig_runs.settings import Settings
+    from statsig_runs.warehouse import Warehouse
+
+DATABASE: Final = Path("data/statsig_runs.duckdb")
+_SHORTEST_SECRET: Final = 8
+"""A shorter path of a webhook, such as `/`, would mask half of every text."""
+
+
+def common(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that every command has: `--database`, `--log-level`, `--log-format`."""
+
+    @click.option(
+        "--database",
+        type=click.Path(path_type=Path, dir_okay=False),
+        default=DATABASE,
+        show_default=True,
+        help="The DuckDB file of the batch job; its published copy is in `published/` beside it.",
+    )
+    @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="How much to log.")
+    @click.option(
+        "--log-format",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        show_default=True,
+        help="For people, or machines.",
+    )
+    @functools.wraps(command)
+    def wrapped(*args: Any, log_level: str | None, log_format: str, **kwargs: Any) -> Any:
+        from statsig_runs.logs import configure_logging
+
+        configure_logging(log_level, log_format)
+        return command(*args, **kwargs)
+
+    return wrapped
+
+
+def to_destination(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The option of the commands that write: `--destination`."""
+    return click.option(
+        "--destination",
+        metavar="NAME",
+        help="Where the data goes: duckdb, or a warehouse that is configured as dlt does it (see the README).",
+    )(command)
+
+
+def open_project(database: Path, **overrides: Any) -> tuple[Warehouse, Settings]:
+    """The settings, and the warehouse they and `--database` name."""
+    from statsig_runs.destinations import open_destination
+    from statsig_runs.logs import adopt_dlt_logs
+    from statsig_runs.redact import Redactor, install_log_filter
+    from statsig_runs.settings import load_settings
+    from statsig_runs.warehouse import Schemas, Warehouse
+
+    settings = load_settings(**overrides)
+    adopt_dlt_logs()
+    schemas = Schemas.of_project(settings.project)
+    destination = open_destination(settings.destination or "duckdb", database.absolute(), schemas.marts)
+    hook = _forms_of_address(settings.slack_incoming_hook or "")
+    install_log_filter(Redactor([settings.api_key or "", *hook, *destination.secrets]))
+    return Warehouse(database, schemas, destination), settings
+
+
+def _forms_of_address(secret: str) -> tuple[str, ...]:
+    """Libraries log the parts of an address one by one, or write it with its port."""
+    parts = urlsplit(secret)
+    target = parts.path + (f"?{parts.query}" if parts.query else "")
+    return (secret, target) if len(target) >= _SHORTEST_SECRET else (secret,)

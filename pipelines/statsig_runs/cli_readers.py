@@ -1,0 +1,212 @@
+"""The commands that read only the published copy: query, export, status, check."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from statsig_runs.cli_common import common, open_project
+from statsig_runs.errors import CheckFailedError, ConfigurationError, StorageError
+
+_EXAMPLES: Final = """\b
+Examples:
+  statsig-runs query "show all tables"
+  statsig-runs query "from source_status"
+  statsig-runs query --csv - < slow_runs.sql > slow_runs.csv"""
+
+
+@click.command(epilog=_EXAMPLES)
+@common
+@click.argument("sql")
+@click.option("--csv", "as_csv", is_flag=True, help="Write CSV, all rows and whole values.")
+@click.option("--json", "as_json", is_flag=True, help="Write a JSON array of objects.")
+@click.option(
+    "--parquet",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write a Parquet file, whole or not.",
+)
+def query(database: Path, sql: str, parquet: Path | None, *, as_csv: bool, as_json: bool) -> None:
+    """Answer a question in SQL from the published copy, while syncs go on.
+
+    Marts and raw tables are found by their plain names. `-` reads the query from stdin. A table shows at most 10,000
+    rows, and on a terminal the beginning of each value.
+    """
+    from statsig_runs.published import reading
+    from statsig_runs.query import ROWS_SHOWN, Answer, write_csv, write_json, write_parquet, write_table
+
+    if as_csv + as_json + (parquet is not None) > 1:
+        raise click.UsageError("Choose one of --csv, --json and --parquet.")
+    if sql == "-":
+        sql = _read_stdin()
+    warehouse, _ = open_project(database)
+    with reading(warehouse) as connection:
+        if parquet:
+            write_parquet(connection, sql, parquet)
+            click.echo(f"Written: {parquet}")
+            return
+        answer = Answer(connection, sql)
+        if as_csv or as_json:
+            (write_csv if as_csv else write_json)(answer, sys.stdout)
+        elif not write_table(answer, sys.stdout):
+            click.echo(f"Only the first {ROWS_SHOWN:,} rows are shown; --csv, --json or --parquet have all.", err=True)
+
+
+def _read_stdin() -> str:
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError:
+        raise ConfigurationError("The query on stdin is not text in UTF-8.") from None
+
+
+@click.command()
+@common
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option(
+    "--format",
+    "file_format",
+    type=click.Choice(["parquet", "csv"]),
+    default="parquet",
+    show_default=True,
+    help="How the files are written.",
+)
+def export(database: Path, folder: Path, file_format: str) -> None:
+    """Write every mart as a file into DIR, whole or not at all, with a manifest.json.
+
+    DIR is created; one that is empty or holds an earlier export is replaced at once. The manifest lists the files with
+    their rows and columns, when they were written and the fetch that they are as of.
+    """
+    from statsig_runs.export import export_marts
+    from statsig_runs.published import reading
+
+    warehouse, _ = open_project(database)
+    with reading(warehouse) as connection:
+        manifest = export_marts(connection, warehouse.schemas.marts, folder, file_format)
+    rows = sum(table["rows"] for table in manifest["tables"])
+    click.echo(
+        f"{len(manifest['tables'])} marts, {rows:,} rows, as of {manifest['as_of'] or 'no run yet'}.\nWritten: {folder}"
+    )
+
+
+@click.command()
+@common
+@click.option("--json", "as_json", is_flag=True, help="Print everything as one JSON object.")
+def status(database: Path, *, as_json: bool) -> None:
+    """Tell on one screen whether the data is in, and if not, since when and why.
+
+    Health of each source, the worst first; what is in flight and whether it is late; the last load; how fresh all
+    this is.
+    """
+    from statsig_runs.published import reading
+    from statsig_runs.status import lines, read_status, to_json
+
+    warehouse, settings = open_project(database)
+    with reading(warehouse) as connection:
+        published_at = datetime.fromtimestamp(warehouse.published.stat().st_mtime, UTC)
+        found = read_status(connection, published_at)
+    now, max_hours = datetime.now(UTC), settings.checks.max_hours_since_load
+    if as_json:
+        _print_json(to_json(found, now, max_hours))
+    else:
+        _print_lines(lines(found, now, max_hours))
+
+
+@click.command()
+@common
+@click.option("--json", "as_json", is_flag=True, help="Print the results as one JSON object.")
+@click.option(
+    "--notify", is_flag=True, help="Post what is missed to the Slack webhook of the settings; nothing when all is met."
+)
+def check(database: Path, *, as_json: bool, notify: bool) -> None:
+    """Compare the published data with the thresholds of the settings; exit code 5 when one is missed.
+
+    The thresholds are under [sources.statsig_runs.checks]; -1 switches one off. Ages are counted to now, so a sync that
+    no longer runs is noticed. The webhook is slack_incoming_hook under [runtime] in .dlt/secrets.toml, or
+    RUNTIME__SLACK_INCOMING_HOOK.
+    """
+    from statsig_runs.check import lines, run_checks, slack_text, summary
+    from statsig_runs.display import plain
+    from statsig_runs.notify import NotificationError, check_hook, post
+    from statsig_runs.published import reading
+
+    warehouse, settings = open_project(database)
+    hook = check_hook(settings.slack_incoming_hook) if notify else None
+    now = datetime.now(UTC)
+    with reading(warehouse) as connection:
+        results = run_checks(connection, settings.checks, now)
+    is_met = all(result.is_met for result in results)
+    if as_json:
+        _print_json(
+            {
+                "is_met": is_met,
+                "checked_at": plain(now),
+                "checks": [r.to_json() for r in results],
+            }
+        )
+    else:
+        _print_lines(lines(results))
+    if is_met:
+        return
+    told = summary(results)
+    if hook:
+        try:
+            post(hook, slack_text(results, settings.project))
+        except NotificationError as error:
+            told = f"{told} {error}"
+    raise CheckFailedError(told)
+
+
+def _print_json(content: dict[str, Any]) -> None:
+    click.echo(json.dumps(content, ensure_ascii=False, allow_nan=False))
+
+
+def _print_lines(lines: Iterable[tuple[str, str]]) -> None:
+    """In colour on a terminal. Texts go out as they are: nothing in them is markup."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    for line, style in lines:
+        console.print(Text(line, style), soft_wrap=True)
+
+
+@click.command()
+@common
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The page to write.  [default: report.html beside the published copy]",
+)
+@click.option("--open", "and_open", is_flag=True, help="Open it in the browser.")
+@click.option(
+    "--png",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write the summary as a picture instead, for a chat or an e-mail.",
+)
+def report(database: Path, output: Path | None, png: Path | None, *, and_open: bool) -> None:
+    """Write the page for people: one offline HTML file from the published copy."""
+    from statsig_runs.report import write_report, write_summary_png
+
+    warehouse, _ = open_project(database)
+    warehouse.destination.require_published()
+    try:
+        if png:
+            written = write_summary_png(warehouse.published, png, schema=warehouse.schemas.marts)
+        else:
+            page = output or warehouse.published.with_name("report.html")
+            written = write_report(warehouse.published, page, schema=warehouse.schemas.marts)
+    except OSError as error:
+        raise StorageError(f"{png or output or 'The page'} cannot be written: {error.strerror}.") from None
+    click.echo(f"Written: {written}")
+    if and_open:
+        click.launch(str(written))
+
+
+READERS: Final[tuple[click.Command, ...]] = (query, export, status, check, report)
