@@ -1,0 +1,44 @@
+"""DuckDB's marts, which every other engine is compared with, and a PostgreSQL server for all who need one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from statsig_runs.warehouse import Warehouse
+from tests.engines import postgres_server
+from tests.engines.two_syncs import MARTS, Table, sync_twice
+
+
+@pytest.fixture(scope="session")
+def duckdb_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    warehouse = Warehouse(tmp_path_factory.mktemp("duckdb") / "statsig_runs.duckdb")
+    sync_twice(warehouse)
+    return warehouse.database
+
+
+@pytest.fixture(scope="session")
+def duckdb_marts(duckdb_file: Path) -> dict[str, Table]:
+    return read_duckdb(duckdb_file)
+
+
+def read_duckdb(database: Path, schema: str = "statsig") -> dict[str, Table]:
+    with duckdb.connect(str(database), read_only=True) as con:
+        con.execute("set timezone = 'UTC'")
+        results: dict[str, Table] = {}
+        for mart in MARTS:
+            result = con.execute(f"select * from {schema}.{mart}")
+            results[mart] = ([column[0] for column in result.description or ()], result.fetchall())
+    return results
+
+
+@pytest.fixture(scope="session")
+def postgres_port() -> Iterator[int]:
+    programs = postgres_server.find_programs()
+    if not programs:
+        pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
+    with postgres_server.running(programs) as port:
+        yield port

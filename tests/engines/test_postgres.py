@@ -1,0 +1,105 @@
+"""The whole of the models on PostgreSQL, loaded by dlt, beside DuckDB."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from statsig_runs.destinations import open_destination
+from statsig_runs.errors import ConfigurationError
+from statsig_runs.plan import Progress
+from statsig_runs.warehouse import Schemas, Warehouse
+from tests.engines.postgres_server import PASSWORD, USER
+from tests.engines.two_syncs import NOW, Table, differences, sync, sync_twice
+
+psycopg2 = pytest.importorskip("psycopg2", reason="the extra `postgres` is not installed")
+pytest.importorskip("dbt.adapters.postgres", reason="the extra `postgres` is not installed")
+
+pytestmark = pytest.mark.timeout(900)  # the first test waits for two syncs on DuckDB and on the engine
+
+
+@pytest.fixture(scope="module")
+def database(postgres_port: int) -> Iterator[str]:
+    """An empty database, configured for dlt; the address to connect to it."""
+    server = f"postgresql://{USER}:{quote(PASSWORD, safe='')}@127.0.0.1:{postgres_port}"
+    with closing(psycopg2.connect(f"{server}/postgres")) as connection:
+        connection.autocommit = True
+        connection.cursor().execute("create database two_projects")
+        connection.cursor().execute("alter database two_projects set timezone = 'Asia/Tokyo'")  # nobody's may matter
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", f"{server}/two_projects")
+        yield f"{server}/two_projects"
+
+
+@pytest.fixture(scope="module")
+def folder(database: str, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: ARG001  the place to sync to
+    """The folder of a machine that has synced two projects to the database."""
+    folder = tmp_path_factory.mktemp("postgres")
+    sync_twice(warehouse_of(folder, "shop"))
+    sync(warehouse_of(folder, "forum"), [NOW], runs=20, seed=2)
+    return folder
+
+
+def warehouse_of(folder: Path, project: str) -> Warehouse:
+    schemas = Schemas.of_project(project)
+    return Warehouse(folder / "runs.duckdb", schemas, open_destination("postgres", folder, schemas.marts))
+
+
+def read(database: str, mart: str, schema: str = "statsig_shop") -> Table:
+    with closing(psycopg2.connect(database)) as connection, connection.cursor() as cursor:
+        cursor.execute(f"select * from {schema}.{mart}")
+        return [column.name for column in cursor.description], cursor.fetchall()
+
+
+@pytest.mark.usefixtures("folder")
+def test_every_mart_has_duckdbs_rows(duckdb_marts: dict[str, Table], database: str) -> None:
+    assert differences(duckdb_marts, lambda mart: read(database, mart)) == {}
+
+
+@pytest.mark.usefixtures("folder")
+def test_two_projects_share_a_database_and_no_run(database: str) -> None:
+    shop = {row[0] for row in read(database, "fct_runs")[1]}
+    forum = {row[0] for row in read(database, "fct_runs", "statsig_forum")[1]}
+
+    assert len(forum) == 18  # 20, less 3 that break the contract, and the one that drifted
+    assert shop & forum == {"drifted"}
+
+
+@pytest.mark.usefixtures("folder")
+def test_comments_say_what_each_column_means(database: str) -> None:
+    query = "obj_description('statsig_shop.fct_runs'::regclass), col_description('statsig_shop.fct_runs'::regclass, 1)"
+    with closing(psycopg2.connect(database)) as connection, connection.cursor() as cursor:
+        cursor.execute(f"select {query}")
+        [(of_table, of_column)] = cursor.fetchall()
+
+    assert of_table.startswith("One row per run.")
+    assert of_column == "The run's id."
+
+
+@pytest.mark.usefixtures("folder")
+def test_another_machine_goes_on_from_what_the_warehouse_holds(database: str, tmp_path: Path) -> None:
+    other = warehouse_of(tmp_path, "shop")
+
+    loader = other.destination.loader(other.schemas, other.state)
+    loader.repair()
+
+    assert loader.progress() == Progress(is_complete=True, page=1)
+    assert set(loader.known(["drifted", "never seen"], now=NOW, settle_days=14)) == {"drifted"}
+    assert len(loader.to_read_again(now=NOW, settle_days=14, full=True)) == len(read(database, "fct_runs")[1])
+
+
+def test_the_password_is_in_no_file(folder: Path) -> None:
+    contents = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+    assert any(b"env_var" in content for content in contents.values())
+    for form in (PASSWORD, quote(PASSWORD), quote(PASSWORD, safe="")):
+        assert [file for file, content in contents.items() if form.encode() in content] == []
+
+
+def test_what_reads_the_published_copy_says_that_there_is_none(folder: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"the marts are in postgres at 127\.0\.0\.1:\d+/two_projects"):
+        warehouse_of(folder, "shop").read_published()

@@ -1,0 +1,113 @@
+"""The whole of the models on Sail, over the Delta tables that dlt wrote to a folder, beside DuckDB."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from statsig_runs.contract import AcceptedRun, MissingRun, read_run
+from statsig_runs.destinations import open_destination
+from statsig_runs.errors import ConfigurationError
+from statsig_runs.plan import Progress
+from statsig_runs.refresh import build
+from statsig_runs.settings import load_settings
+from statsig_runs.warehouse import Schemas, Warehouse
+from tests.engines.two_syncs import MARTS, NOW, Table, differences, sync_twice
+from tests.test_contract import payload
+
+for module in ("deltalake", "pysail", "pyspark", "dbt.adapters.spark"):
+    pytest.importorskip(module, reason="the extra `filesystem` is not installed")
+
+pytestmark = pytest.mark.timeout(900)  # the first test waits for two syncs on DuckDB and on the engine
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder that is configured as the lake."""
+    folder = tmp_path_factory.mktemp("lake")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("DESTINATION__FILESYSTEM__BUCKET_URL", str(folder / "lake"))
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def warehouse(folder: Path) -> Warehouse:
+    """A lake that was synced twice, and modelled inside this process."""
+    warehouse = warehouse_of(folder)
+    sync_twice(warehouse)
+    return warehouse
+
+
+def warehouse_of(folder: Path, project: str = "") -> Warehouse:
+    schemas = Schemas.of_project(project)
+    return Warehouse(folder / "runs.duckdb", schemas, open_destination("filesystem", folder, schemas.marts))
+
+
+def read(warehouse: Warehouse, mart: str, schema: str = "statsig") -> Table:
+    assert warehouse.destination.lake
+    delta = warehouse.destination.lake.open(schema, mart)
+    assert delta is not None, mart
+    table = delta.to_pyarrow_table()
+    return table.column_names, [tuple(row.values()) for row in table.to_pylist()]
+
+
+def without_the_last_note(marts: dict[str, Table]) -> dict[str, Table]:
+    """In a lake `fct_loads` is no view: what is known only after a build stands there after the next."""
+    columns, rows = marts["fct_loads"]
+    position = columns.index("model_seconds")
+    newest = max(rows)
+    rows = [row if row is not newest else (*row[:position], None, *row[position + 1 :]) for row in rows]
+    return marts | {"fct_loads": (columns, rows)}
+
+
+def test_every_mart_has_duckdbs_rows(duckdb_marts: dict[str, Table], warehouse: Warehouse) -> None:
+    assert differences(without_the_last_note(duckdb_marts), lambda mart: read(warehouse, mart)) == {}
+
+
+def test_a_local_cluster_builds_the_same_from_nothing(
+    duckdb_marts: dict[str, Table], warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAIL_MODE", "local-cluster")
+
+    build(warehouse, load_settings(), full_refresh=True)
+
+    assert differences(duckdb_marts, lambda mart: read(warehouse, mart)) == {}
+    assert len(MARTS) == 13
+
+
+def test_the_next_sync_finds_what_the_lake_holds(folder: Path, warehouse: Warehouse) -> None:
+    loader = warehouse.destination.loader(warehouse.schemas, folder / "another machine")
+    loader.repair()
+
+    assert loader.progress() == Progress(is_complete=True, page=1)
+    assert set(loader.known(["drifted", "never seen"], now=NOW, settle_days=14)) == {"drifted"}
+    assert len(loader.to_read_again(now=NOW, settle_days=14, full=True)) == len(read(warehouse, "fct_runs")[1])
+
+
+def test_hostile_ids_are_loaded_and_a_forgotten_run_keeps_its_rows(folder: Path) -> None:
+    other = warehouse_of(folder, "hostile")
+    loader = other.destination.loader(other.schemas, other.state)
+    moment = datetime(2026, 3, 1, tzinfo=UTC)
+    ids = ["'); drop table x;--", "{table}", "%s", "a/b?c", 'q"uote', "back\\slash", "plain"]
+    runs = [read_run(json.dumps(payload(runID=run_id)).encode(), fetched_at=moment) for run_id in ids]
+    assert all(isinstance(run, AcceptedRun) for run in runs)
+
+    loader.load(runs, Progress())
+    loader.load([*runs[:-1], MissingRun("plain", moment, "gone")], Progress())
+
+    rows = read(other, "ingestion_runs", other.schemas.raw)[1]
+    assert sorted(row[0] for row in rows) == sorted(ids)
+    events = read(other, "run_status_events", other.schemas.raw)[1]
+    assert {row[0] for row in events} == set(ids)
+    assert [row[0] for row in read(other, "missing_runs", other.schemas.raw)[1]] == ["plain"]
+
+
+def test_an_address_that_sail_cannot_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DESTINATION__FILESYSTEM__BUCKET_URL", str(tmp_path / "two words"))
+
+    with pytest.raises(ConfigurationError, match="Choose another bucket_url"):
+        open_destination("filesystem", tmp_path, "statsig")
