@@ -1,0 +1,50 @@
+"""Statsig ingestion runs, synced every hour by Airflow 3: copy this file into the folder of the DAGs.
+
+It calls the installed command rather than importing the package: dlt and dbt keep their own pinned versions in a
+virtual environment of their own, a crash stays in its process, and the exit codes are documented. Every worker that may
+run it needs `COMMAND` and, unless `--destination` names a warehouse, the same disk at `FOLDER`.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pendulum
+from airflow.providers.standard.operators.bash import BashOperator
+from airflow.sdk import DAG
+
+COMMAND = "/opt/statsig-runs/bin/statsig-runs"
+FOLDER = "/var/lib/statsig-runs"
+KEY = "{{ conn.statsig.password }}"
+"""The Console API key is the password of a connection named `statsig`; Airflow masks it in logs and on its pages."""
+
+SYNC = f"""
+{COMMAND} sync --log-format json || {{
+    code=$?
+    [ $code -eq 4 ] || exit $code
+    echo 'WARNING: some runs were rejected, missing or unreadable: see rejected_runs and missing_runs.'
+}}
+"""
+
+with DAG(
+    dag_id="statsig_runs",
+    description="History, durations, error rates and retries of Statsig ingestion runs",
+    schedule="17 * * * *",
+    start_date=pendulum.datetime(2024, 1, 1, tz="UTC"),
+    catchup=False,  # a sync asks for everything that is missing, whenever it runs
+    max_active_runs=1,
+    tags=["statsig"],
+):
+    sync = BashOperator(
+        task_id="sync",
+        bash_command=SYNC,
+        cwd=FOLDER,
+        env={"STATSIG_API_KEY": KEY},
+        append_env=True,
+        skip_on_exit_code=75,  # another sync is running
+        retries=2,  # an API that cannot be reached (6) often can a little later
+        retry_delay=timedelta(minutes=10),
+        execution_timeout=timedelta(hours=6),  # a first sync waits for the rate limit; the next one goes on from there
+    )
+    check = BashOperator(task_id="check", bash_command=f"{COMMAND} check", cwd=FOLDER)
+    sync >> check
