@@ -16,13 +16,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from statsig_runs.contract import read_run
-from statsig_runs.destinations import open_destination
 from statsig_runs.plan import Progress
 from statsig_runs.refresh import build
-from statsig_runs.sample_runs import iter_runs
 from statsig_runs.settings import load_settings
+from statsig_runs.simulator.sample_runs import iter_runs
 from statsig_runs.source import BATCH_SIZE
 from statsig_runs.warehouse import Schemas, Warehouse
+from statsig_runs.warehouse.destinations import open_destination
 
 UNTIL = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

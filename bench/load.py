@@ -55,7 +55,7 @@ drop table runs; drop table histories; checkpoint;
 
 
 def generate(count: int) -> list[bytes]:
-    from statsig_runs.sample_runs import iter_runs
+    from statsig_runs.simulator.sample_runs import iter_runs
 
     return [json.dumps(run, separators=(",", ":")).encode() for run in iter_runs(count, seed=1, until=UNTIL, teams=4)]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import duckdb
 
-from statsig_runs.sample_runs import generate_runs
+from statsig_runs.simulator.sample_runs import generate_runs
 from tests.warehouse_of_runs import build, load
 from tests.written_runs import at, history, payload
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from statsig_runs.address import check_base_url, check_key, page_target, run_target
+from statsig_runs.api.address import check_base_url, check_key, page_target, run_target
 from statsig_runs.errors import ApiError, ConfigurationError
 
 BASE = "https://api.example"

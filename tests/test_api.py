@@ -9,7 +9,8 @@ from urllib.parse import unquote
 
 import pytest
 
-from statsig_runs.api import FetchedRun, MissingRun
+from statsig_runs.api import FetchedRun
+from statsig_runs.contract import MissingRun
 from statsig_runs.errors import ApiError, ApiRequestError, ConfigurationError, NotAuthorisedError
 from statsig_runs.simulator import Simulator
 

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from statsig_runs import notify
-from statsig_runs.check import Result, lines, run_checks, slack_text, summary
 from statsig_runs.errors import ConfigurationError
-from statsig_runs.notify import NotificationError, check_hook, post
-from statsig_runs.published import reading
+from statsig_runs.readers import notify
+from statsig_runs.readers.check import Result, lines, run_checks, slack_text, summary
+from statsig_runs.readers.notify import NotificationError, check_hook, post
+from statsig_runs.readers.published import reading
 from statsig_runs.settings import Checks, load_settings
 from statsig_runs.warehouse import Warehouse
 from tests.published_runs import HOSTILE, LONG, NOW, PATIENT, run_command

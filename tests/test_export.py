@@ -10,10 +10,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from statsig_runs import export
 from statsig_runs.errors import ConfigurationError, StorageError
-from statsig_runs.export import export_marts
-from statsig_runs.published import reading
+from statsig_runs.readers import export
+from statsig_runs.readers.export import export_marts
+from statsig_runs.readers.published import reading
 from statsig_runs.warehouse import Warehouse
 from tests.published_runs import run_command
 

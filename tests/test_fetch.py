@@ -12,7 +12,7 @@ from statsig_runs.errors import ApiRequestError
 from statsig_runs.fetch import Fetch, Fetched, Request
 from statsig_runs.plan import KnownRun, Progress
 from statsig_runs.simulator import Simulator
-from statsig_runs.simulator_faults import reply_error
+from statsig_runs.simulator.faults import reply_error
 
 from .test_contract import payload
 

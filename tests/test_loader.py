@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import dlt
+import pytest
 
-from statsig_runs.loader import Loader
+from statsig_runs.errors import StorageError
 from statsig_runs.plan import Progress
 from statsig_runs.warehouse import Schemas
+from statsig_runs.warehouse.loader import Loader
 
 
 def test_progress_is_what_the_last_load_committed_on_this_machine_and_on_another(tmp_path: Path) -> None:
@@ -22,3 +27,42 @@ def test_progress_is_what_the_last_load_committed_on_this_machine_and_on_another
 
     assert loader.progress() == Progress(is_complete=True, page=2, leftover=("a", "b"))
     assert elsewhere.progress() == Progress(is_complete=True, page=2, leftover=("a", "b"))
+
+
+HOLD = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
+
+
+def test_a_database_that_cannot_be_opened_at_first_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "runs.duckdb"
+    loader = Loader(dlt.destinations.duckdb(str(file)), Schemas.of_project(), tmp_path / "state")
+    loader.load([], Progress(page=1))
+    other = subprocess.Popen([sys.executable, "-c", HOLD, file], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert other.stdout is not None
+    assert other.stdout.readline() == b"held\n"
+    waits: list[float] = []
+
+    def let_go(seconds: float) -> None:
+        waits.append(seconds)
+        other.communicate()
+
+    monkeypatch.setattr(time, "sleep", let_go)
+    loader.repair()
+
+    assert len(waits) == 1
+    assert loader.progress() == Progress(page=1)
+
+
+def test_a_database_that_cannot_be_opened_at_all_is_named_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "runs.duckdb"
+    file.write_text("this is no database " * 1000)
+    loader = Loader(dlt.destinations.duckdb(str(file)), Schemas.of_project(), tmp_path / "state")
+    waits: list[float] = []
+    monkeypatch.setattr(time, "sleep", waits.append)
+
+    with pytest.raises(StorageError, match=r"not a valid DuckDB database file(.|\n)*run the same command again"):
+        loader.repair()
+    assert len(waits) == 3

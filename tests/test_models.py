@@ -10,9 +10,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from statsig_runs.dbt_project import DbtProject, sql_folder
+from statsig_runs.dbt_project import DbtProject
 from statsig_runs.errors import ModelsError
 from statsig_runs.models import Build, build_models, write_docs
+from statsig_runs.packaged import packaged
 from tests import warehouse_of_runs as warehouse
 from tests.written_week import all_runs
 
@@ -76,9 +77,9 @@ def test_each_mart_and_each_of_its_columns_says_what_it_is(built: tuple[Path, Bu
 
 
 def test_a_build_leaves_no_handle_on_the_database_and_no_file_beside_the_models(database: Path):
-    before = files_below(sql_folder())
+    before = files_below(packaged("sql"))
     build_models(database)
-    assert files_below(sql_folder()) == before
+    assert files_below(packaged("sql")) == before
     # DuckDB refuses another process while this one holds the file, and another configuration in this one
     with duckdb.connect(str(database), config={"default_order": "desc"}):
         pass

@@ -10,7 +10,7 @@ import pytest
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner
 
-from statsig_runs.dbt_project import sql_folder
+from statsig_runs.packaged import packaged
 from tests import warehouse_of_runs as warehouse
 from tests.written_week import all_runs
 
@@ -33,7 +33,7 @@ OWN_RULE = "{% macro generate_schema_name(name, node) %}{{ 'dev_' ~ (name or tar
 def write_project(folder: Path) -> Path:
     files = {
         "dbt_project.yml": PROJECT,
-        "packages.yml": json.dumps({"packages": [{"local": str(sql_folder())}]}),
+        "packages.yml": json.dumps({"packages": [{"local": str(packaged("sql"))}]}),
         "profiles.yml": json.dumps({"team": {"target": "house", "outputs": {"house": profile(folder)}}}),
         "models/runs_by_trigger.sql": MODEL,
     }

@@ -71,10 +71,10 @@ def test_a_word_added_to_the_catalogue_changes_the_runs_that_were_built_before(
     assert (taught["outcome"], taught["download_seconds"], taught["error_count"]) == ("failed", None, 1)
 
     copy = folder / "sql"
-    shutil.copytree(dbt_project.sql_folder(), copy)
+    shutil.copytree(dbt_project.packaged("sql"), copy)
     seed = copy / "seeds" / "status_catalogue.csv"
     seed.write_text(seed.read_text() + "no_data,download,complete\nmetrics_error,metrics,complete\n")
-    monkeypatch.setattr(dbt_project, "sql_folder", lambda: copy)
+    monkeypatch.setattr(dbt_project, "packaged", {"sql": copy}.__getitem__)
     monkeypatch.setattr(dbt_project, "_manifests", {})
     warehouse.build(database)
     after = warehouse.read_marts(database)

@@ -14,8 +14,8 @@ import duckdb
 import pytest
 
 from statsig_runs.errors import ConfigurationError, StorageError
-from statsig_runs.published import reading
-from statsig_runs.query import Answer, write_csv, write_json, write_parquet, write_table
+from statsig_runs.readers.published import reading
+from statsig_runs.readers.query import Answer, write_csv, write_json, write_parquet, write_table
 from statsig_runs.warehouse import Schemas, Warehouse
 from tests.e2e.workplace import COMMAND, PATIENCE
 from tests.published_runs import HOSTILE, run_command

@@ -12,8 +12,8 @@ import pytest
 from pyrate_limiter import SQLiteBucket
 
 from statsig_runs.api import ConsoleApi
+from statsig_runs.api.rate_limit import RateLimiter, Stopped, default_directory, log_name, parse_rate_limits, widen
 from statsig_runs.errors import ConfigurationError
-from statsig_runs.rate_limit import RateLimiter, Stopped, default_directory, log_name, parse_rate_limits, widen
 from statsig_runs.simulator import Simulator
 
 KEY = "console-for-the-limiter"

@@ -12,7 +12,6 @@ import pytest
 
 from statsig_runs.contract import RejectedRun, read_run
 from statsig_runs.errors import ConfigurationError, StorageError
-from statsig_runs.loader import Loader
 from statsig_runs.plan import Progress
 from statsig_runs.progress import LogWatch
 from statsig_runs.replay import rebuild
@@ -20,6 +19,7 @@ from statsig_runs.settings import Settings, load_settings
 from statsig_runs.summary import Summary
 from statsig_runs.tables import SCHEMAS
 from statsig_runs.warehouse import Warehouse
+from statsig_runs.warehouse.loader import Loader
 
 from .test_contract import NOW, payload
 from .test_tables import history

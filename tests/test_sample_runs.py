@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from statsig_runs.contract import AcceptedRun, RejectedRun, read_run
-from statsig_runs.sample_runs import HOSTILE_SOURCES, generate_runs, runs_as_of
+from statsig_runs.simulator.sample_runs import HOSTILE_SOURCES, generate_runs, runs_as_of
 
 NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
 OPENAPI = Path(__file__).parent / "data" / "read-ingestion-run.openapi.yaml"

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from statsig_runs.errors import ConfigurationError
-from statsig_runs.settings import Settings, load_settings, packaged, packaged_defaults
+from statsig_runs.packaged import packaged
+from statsig_runs.settings import Settings, load_settings, packaged_defaults
 
 
 @pytest.fixture(autouse=True)

@@ -15,10 +15,11 @@ from urllib.parse import quote
 import pytest
 import requests
 
-from statsig_runs.sample_runs import generate_runs
-from statsig_runs.simulator import API_KEY, RUNS_PATH, Simulator, serve, show_news
-from statsig_runs.simulator_faults import Faults, RateWindows, Reply, reply_error
-from statsig_runs.simulator_store import RunStore
+from statsig_runs.simulator import API_KEY, RUNS_PATH, Simulator, serve
+from statsig_runs.simulator.console import show_news
+from statsig_runs.simulator.faults import Faults, RateWindows, Reply, reply_error
+from statsig_runs.simulator.sample_runs import generate_runs
+from statsig_runs.simulator.store import RunStore
 
 NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
 RUNS = generate_runs(25, until=NOON)
@@ -231,7 +232,7 @@ def test_the_wait_can_be_a_date_or_left_out(simulator: Simulator) -> None:
 
 def test_windows_slide_and_do_not_count_what_they_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     moments = iter((100.0, 105.0, 106.0, 109.9, 110.0, 114.0, 115.0, 160.0))
-    monkeypatch.setattr("statsig_runs.simulator_faults.monotonic", lambda: next(moments))
+    monkeypatch.setattr("statsig_runs.simulator.faults.monotonic", lambda: next(moments))
     windows = RateWindows("2/10,3/60")
     assert [windows.admit() for _ in range(8)] == [0, 0, 4, 1, 0, 46, 45, 0]
 
@@ -384,7 +385,7 @@ def test_serve_says_how_to_use_it_and_ends_cleanly_on_ctrl_c(monkeypatch: pytest
         if len(seen) == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("statsig_runs.simulator.sleep", look)
+    monkeypatch.setattr("statsig_runs.simulator.console.sleep", look)
     serve(echo=told.append, port=0, count=12, page_size=5, malformed=2, rate_limits="100/10,900/900")
     assert seen == [5, 5]
     assert told[0].startswith("Simulated Console API with 12 runs at http://127.0.0.1:")

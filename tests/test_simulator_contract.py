@@ -10,8 +10,8 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
 
-from statsig_runs.sample_runs import generate_runs
 from statsig_runs.simulator import Simulator
+from statsig_runs.simulator.sample_runs import generate_runs
 
 OPENAPI = Path(__file__).parent / "data" / "read-ingestion-run.openapi.yaml"
 KEY = {"STATSIG-API-KEY": "console-abc"}

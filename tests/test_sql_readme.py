@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from statsig_runs.sample_runs import generate_runs
+from statsig_runs.simulator.sample_runs import generate_runs
 from tests import warehouse_of_runs as warehouse
 
 README = Path(__file__).parents[1] / "sql" / "README.md"

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from statsig_runs.published import reading
-from statsig_runs.status import Status, answer, lines, read_status, to_json
+from statsig_runs.readers.published import reading
+from statsig_runs.readers.status import Status, answer, lines, read_status, to_json
 from statsig_runs.warehouse import Warehouse
 from tests.published_runs import HOSTILE, LONG, NOW, run_command
 from tests.written_runs import at

@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from statsig_runs import transport
-from statsig_runs.answers import parse_retry_after
-from statsig_runs.api import FetchedRun, Patience
+from statsig_runs.api import FetchedRun, Patience, transport
+from statsig_runs.api.answers import parse_retry_after
+from statsig_runs.api.rate_limit import RateLimiter
 from statsig_runs.errors import ApiError
-from statsig_runs.rate_limit import RateLimiter
 from statsig_runs.simulator import Simulator
 
 from .clients import BODY, KEY, Open, assert_holds_no_key, opening

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from statsig_runs.errors import ModelsError, StorageError
+from statsig_runs.packaged import packaged
 
 PROFILE: Final = "statsig_runs"
 _MESSAGES_SHOWN: Final = 5
@@ -82,7 +83,7 @@ class DbtProject:
     def _options(self) -> list[str]:
         """All that dbt would otherwise look for in the working directory or in the environment."""
         return [
-            *("--project-dir", str(sql_folder()), "--profiles-dir", str(self.state)),
+            *("--project-dir", str(packaged("sql")), "--profiles-dir", str(self.state)),
             *("--profile", PROFILE, "--target", "main", "--vars", json.dumps(self.variables)),
             *("--target-path", str(self.state / "target"), "--log-path", str(self.state / "logs")),
         ]
@@ -127,17 +128,11 @@ def _replace_secrets(value: Any, replace: Callable[[str, str], str], name: str =
     return value
 
 
-def sql_folder() -> Path:
-    """The dbt project: inside the package when installed, at the checkout's top otherwise."""
-    package = Path(__file__).parent
-    return package / "sql" if (package / "sql").exists() else package.parents[1] / "sql"
-
-
 @cache
 def fingerprint() -> str:
     """A short hash of the code that makes the rows; the status catalogue is left out, its content counts by itself."""
     digest = hashlib.sha256(version("statsig-runs").encode())
-    for file in sorted(sql_folder().glob("m*/**/*.sql")):  # models and macros
+    for file in sorted(packaged("sql").glob("m*/**/*.sql")):  # models and macros
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
 

@@ -11,8 +11,8 @@ import click
 
 from statsig_runs.fetch import Request
 from statsig_runs.progress import watching
-from statsig_runs.sample_runs import generate_runs, runs_as_of
 from statsig_runs.simulator import API_KEY, Simulator
+from statsig_runs.simulator.sample_runs import generate_runs, runs_as_of
 from statsig_runs.summary import print_summary
 from statsig_runs.sync import run_sync
 

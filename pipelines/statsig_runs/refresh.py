@@ -9,11 +9,11 @@ from statsig_runs.errors import ModelsError
 from statsig_runs.models import Build, build_models
 
 if TYPE_CHECKING:
-    from statsig_runs.loader import Loader
     from statsig_runs.progress import Watch
     from statsig_runs.settings import Settings
     from statsig_runs.summary import Summary
     from statsig_runs.warehouse import Warehouse
+    from statsig_runs.warehouse.loader import Loader
 
 log = logging.getLogger(__name__)
 

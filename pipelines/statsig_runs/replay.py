@@ -27,10 +27,10 @@ from statsig_runs.summary import Summary
 if TYPE_CHECKING:
     import io
 
-    from statsig_runs.loader import Loader
     from statsig_runs.progress import Watch
     from statsig_runs.settings import Settings
     from statsig_runs.warehouse import Warehouse
+    from statsig_runs.warehouse.loader import Loader
 
 Payload = tuple[bytes, datetime]
 _GZIP_MAGIC: Final = b"\x1f\x8b"

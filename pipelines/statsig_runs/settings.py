@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from statsig_runs.errors import ConfigurationError
+from statsig_runs.packaged import packaged
 
 SECTION: Final = "sources.statsig_runs"
 _TELEMETRY: Final = "RUNTIME__DLTHUB_TELEMETRY"
@@ -65,13 +66,6 @@ class Settings:
             f"  api_key under [sources.statsig_runs] in {Path('.dlt/secrets.toml').absolute()}\n"
             "A Console API key starts with `console-`; the Statsig console makes one under Project Settings, API Keys."
         )
-
-
-def packaged(name: str) -> Path:
-    """A file or folder that ships with the package: inside it when installed, at the checkout's top otherwise."""
-    package = Path(__file__).parent
-    inside = package / name
-    return inside if inside.exists() else package.parents[1] / {"config.toml": ".dlt/config.toml"}.get(name, name)
 
 
 @cache

@@ -17,10 +17,10 @@ from statsig_runs.source import BATCH_SIZE, Outcome
 from statsig_runs.summary import Summary
 
 if TYPE_CHECKING:
-    from statsig_runs.loader import Loader
     from statsig_runs.progress import Watch
     from statsig_runs.settings import Settings
     from statsig_runs.warehouse import Warehouse
+    from statsig_runs.warehouse.loader import Loader
 
 log = logging.getLogger(__name__)
 

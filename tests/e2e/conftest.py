@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from statsig_runs.sample_runs import Run, generate_runs, runs_as_of
 from statsig_runs.simulator import Simulator
+from statsig_runs.simulator.sample_runs import Run, generate_runs, runs_as_of
 from tests.e2e.workplace import KEY, Workplace, state
 
 NOON = datetime(2024, 3, 14, 12, tzinfo=UTC)

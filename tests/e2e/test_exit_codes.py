@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from statsig_runs.simulator import Simulator
-from statsig_runs.simulator_faults import Reply, reply_error
+from statsig_runs.simulator.faults import Reply, reply_error
 from tests.e2e.conftest import TODAY, YESTERDAY
 from tests.e2e.workplace import Running, Workplace
 

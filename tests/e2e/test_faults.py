@@ -9,9 +9,9 @@ from urllib.parse import quote
 
 import pytest
 
-from statsig_runs.sample_runs import generate_runs
 from statsig_runs.simulator import RUNS_PATH, Simulator
-from statsig_runs.simulator_faults import Faults
+from statsig_runs.simulator.faults import Faults
+from statsig_runs.simulator.sample_runs import generate_runs
 from tests.e2e.conftest import NOON, TODAY
 from tests.e2e.workplace import Workplace
 

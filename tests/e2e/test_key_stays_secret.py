@@ -13,7 +13,7 @@ import duckdb
 import pytest
 
 from statsig_runs.simulator import Simulator
-from statsig_runs.simulator_faults import Reply, reply_error
+from statsig_runs.simulator.faults import Reply, reply_error
 from tests.e2e.conftest import TODAY
 from tests.e2e.workplace import Done, Workplace, bytes_below
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from math import ceil
 from pathlib import Path
 
-from statsig_runs.sample_runs import generate_runs
 from statsig_runs.simulator import Simulator
+from statsig_runs.simulator.sample_runs import generate_runs
 from tests.e2e.workplace import KEY, Workplace, bytes_below
 
 

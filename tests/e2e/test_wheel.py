@@ -8,8 +8,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from statsig_runs.sample_runs import generate_runs
 from statsig_runs.simulator import Simulator
+from statsig_runs.simulator.sample_runs import generate_runs
 from tests.e2e.workplace import KEY
 from tests.written_runs import at
 

@@ -12,8 +12,8 @@ from urllib.parse import quote
 import duckdb
 import pytest
 
-from statsig_runs.destinations import open_destination
 from statsig_runs.warehouse import Schemas, Warehouse
+from statsig_runs.warehouse.destinations import open_destination
 from tests.engines.postgres_server import PASSWORD, USER
 from tests.engines.two_syncs import NOW, Table, differences, sync, sync_twice
 

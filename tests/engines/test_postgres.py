@@ -9,10 +9,10 @@ from urllib.parse import quote
 
 import pytest
 
-from statsig_runs.destinations import open_destination
 from statsig_runs.errors import ConfigurationError
 from statsig_runs.plan import Progress
 from statsig_runs.warehouse import Schemas, Warehouse
+from statsig_runs.warehouse.destinations import open_destination
 from tests.engines.postgres_server import PASSWORD, USER
 from tests.engines.two_syncs import NOW, Table, differences, sync, sync_twice
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from statsig_runs.contract import AcceptedRun, MissingRun, read_run
-from statsig_runs.destinations import open_destination
 from statsig_runs.errors import ConfigurationError
 from statsig_runs.plan import Progress
 from statsig_runs.refresh import build
 from statsig_runs.settings import load_settings
 from statsig_runs.warehouse import Schemas, Warehouse
+from statsig_runs.warehouse.destinations import open_destination
 from tests.engines.two_syncs import MARTS, NOW, Table, differences, sync_twice
 from tests.test_contract import payload
 

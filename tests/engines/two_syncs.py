@@ -13,13 +13,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from statsig_runs.contract import AcceptedRun, MissingRun, read_run
-from statsig_runs.loader import Loader
 from statsig_runs.plan import Progress
 from statsig_runs.refresh import build
-from statsig_runs.sample_runs import generate_runs, runs_as_of
 from statsig_runs.settings import load_settings
+from statsig_runs.simulator.sample_runs import generate_runs, runs_as_of
 from statsig_runs.source import Outcome
 from statsig_runs.warehouse import Warehouse
+from statsig_runs.warehouse.loader import Loader
 from tests import oracle
 
 MARTS = (*oracle.KEYS, "fct_loads")

@@ -1,7 +1,7 @@
 """One GET to the API that either brings a whole answer or says why there is none.
 
 Every attempt passes the rate limiter, and every way in which a network fails to deliver is tried again here.
-This module knows headers, bodies and status codes, not what they mean: `answers.py` does.
+This module knows headers, bodies and status codes, not what they mean: `answers` does.
 
 Errors are raised outside of `except` blocks on purpose: the exceptions of requests hold the request with its
 headers, and as the `__context__` of ours they would carry the key into every trace.
@@ -23,9 +23,9 @@ import tenacity
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from statsig_runs.answers import TOO_MANY_REQUESTS, Answer, Unusable, parse_retry_after
+from statsig_runs.api.answers import TOO_MANY_REQUESTS, Answer, Unusable, parse_retry_after
+from statsig_runs.api.rate_limit import LONGEST_WAIT, RateLimiter, Stopped
 from statsig_runs.errors import ApiError, RequestsSpentError
-from statsig_runs.rate_limit import LONGEST_WAIT, RateLimiter, Stopped
 from statsig_runs.redact import Redactor
 
 API_VERSION = "20240601"

@@ -1,7 +1,7 @@
 """The Console API client: asks for ingestion runs by id, many at once, or for pages of the list.
 
-It puts the pieces together: what may be asked (`address.py`), when (`rate_limit.py`), how (`transport.py`) and what the
-answers mean (`answers.py`), and has many requests under way at once. It knows HTTP, and no table.
+It puts the pieces together: what may be asked (`address`), when (`rate_limit`), how (`transport`) and what the
+answers mean (`answers`), and has many requests under way at once. It knows HTTP, and no table.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
-from statsig_runs.address import check_base_url, check_key, is_loopback, page_target, run_target
-from statsig_runs.answers import Answer, FetchedRun, RunPage, read_page_answer, read_run_answer
+from statsig_runs.api.address import check_base_url, check_key, is_loopback, page_target, run_target
+from statsig_runs.api.answers import Answer, FetchedRun, RunPage, read_page_answer, read_run_answer
+from statsig_runs.api.rate_limit import RateLimiter, Stopped, default_directory, log_name, parse_rate_limits
+from statsig_runs.api.transport import PATIENCE, Patience, Transport, Usage
 from statsig_runs.contract import MissingRun
 from statsig_runs.errors import ApiError, ApiRequestError, RequestsSpentError
-from statsig_runs.rate_limit import RateLimiter, Stopped, default_directory, log_name, parse_rate_limits
-from statsig_runs.transport import PATIENCE, Patience, Transport, Usage
 
 __all__ = [
     "BASE_URL",

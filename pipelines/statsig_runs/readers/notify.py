@@ -28,7 +28,7 @@ def check_hook(hook: str | None) -> str:
     Raises:
         ConfigurationError: there is none, or it is neither https nor on this machine; the text does not repeat it.
     """
-    from statsig_runs.address import is_loopback
+    from statsig_runs.api.address import is_loopback
 
     if not hook:
         raise ConfigurationError(f"--notify needs the address of a webhook. Set {SETTING}.")

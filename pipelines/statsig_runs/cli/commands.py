@@ -10,8 +10,8 @@ from typing import Any, NoReturn
 
 import click
 
-from statsig_runs.cli_common import DATABASE, common, open_project, to_destination
-from statsig_runs.cli_readers import READERS
+from statsig_runs.cli.common import DATABASE, common, open_project, to_destination
+from statsig_runs.cli.readers import READERS
 from statsig_runs.errors import ConfigurationError, StatsigRunsError
 
 log = logging.getLogger(__name__)

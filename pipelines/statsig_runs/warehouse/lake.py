@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from statsig_runs import tables
 from statsig_runs.contract import AcceptedRun, MissingRun
 from statsig_runs.errors import ConfigurationError
-from statsig_runs.loader import Loader
+from statsig_runs.warehouse.loader import Loader
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from statsig_runs.plan import Progress
     from statsig_runs.source import Outcome
-    from statsig_runs.warehouse import Schemas
+    from statsig_runs.warehouse.files import Schemas
 
 _PRIMARY_KEYS: Final = {
     "ingestion_runs": ("run_id",),

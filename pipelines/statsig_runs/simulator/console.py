@@ -19,10 +19,10 @@ from time import sleep
 from typing import Final, Literal
 from urllib.parse import parse_qs, unquote
 
-from statsig_runs.sample_runs import RUNS_PER_DAY, Run, generate_runs, iter_runs
-from statsig_runs.simulator_faults import Faults, RateWindows, Reply, Script, reply_error
-from statsig_runs.simulator_server import Request, Server
-from statsig_runs.simulator_store import RunStore
+from statsig_runs.simulator.faults import Faults, RateWindows, Reply, Script, reply_error
+from statsig_runs.simulator.sample_runs import RUNS_PER_DAY, Run, generate_runs, iter_runs
+from statsig_runs.simulator.server import Request, Server
+from statsig_runs.simulator.store import RunStore
 
 RUNS_PATH: Final = "/console/v1/ingestion/runs"
 API_KEY: Final = "console-simulator"

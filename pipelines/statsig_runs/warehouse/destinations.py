@@ -19,9 +19,9 @@ from statsig_runs.dbt_project import Secret, secrets_of
 from statsig_runs.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from statsig_runs.lake import Lake
-    from statsig_runs.loader import Loader
-    from statsig_runs.warehouse import Schemas
+    from statsig_runs.warehouse.files import Schemas
+    from statsig_runs.warehouse.lake import Lake
+    from statsig_runs.warehouse.loader import Loader
 
 Profile = dict[str, Any]
 """One output of a dbt profile."""
@@ -58,10 +58,10 @@ class Destination:
     def loader(self, schemas: Schemas, state: Path) -> Loader:
         """What loads into the raw schema; `state` is the folder of its working files."""
         if self.lake:
-            from statsig_runs.lake import LakeLoader
+            from statsig_runs.warehouse.lake import LakeLoader
 
             return LakeLoader(self.dlt, schemas, state, self.lake)
-        from statsig_runs.loader import Loader
+        from statsig_runs.warehouse.loader import Loader
 
         return Loader(self.dlt, schemas, state)
 
@@ -69,7 +69,7 @@ class Destination:
     def modelling(self, schemas: Schemas) -> Iterator[Mapping[str, Any] | None]:
         """The dbt output, and for a lake the engine that models it while this is open."""
         if self.lake:
-            from statsig_runs.lake import modelling
+            from statsig_runs.warehouse.lake import modelling
 
             with modelling(self.lake, schemas) as profile:
                 yield profile
@@ -130,7 +130,7 @@ def _open_lake() -> Destination:
     _require_packages("filesystem", ("deltalake", "pysail", "pyspark", "dbt.adapters.spark"))
     import dlt
 
-    from statsig_runs.lake import Lake
+    from statsig_runs.warehouse.lake import Lake
 
     config, _ = _resolve("filesystem")
     lake = Lake(config)

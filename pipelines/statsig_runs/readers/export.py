@@ -11,9 +11,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from statsig_runs.display import plain, visible
 from statsig_runs.errors import ConfigurationError, StorageError
-from statsig_runs.published import fetch_rows, newest_fetch
+from statsig_runs.readers.display import plain, visible
+from statsig_runs.readers.published import fetch_rows, newest_fetch
 
 if TYPE_CHECKING:
     import duckdb

@@ -18,7 +18,7 @@ from itertools import islice
 from random import Random
 from typing import Any, Final
 
-from statsig_runs.sample_histories import Event, Histories, tell_histories
+from statsig_runs.simulator.sample_histories import Event, Histories, tell_histories
 
 Run = dict[str, Any]
 """One run as the API's `data` object, ready for JSON."""

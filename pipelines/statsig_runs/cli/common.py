@@ -58,11 +58,11 @@ def to_destination(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def open_project(database: Path, **overrides: Any) -> tuple[Warehouse, Settings]:
     """The settings, and the warehouse they and `--database` name."""
-    from statsig_runs.destinations import open_destination
     from statsig_runs.logs import adopt_dlt_logs
     from statsig_runs.redact import Redactor, install_log_filter
     from statsig_runs.settings import load_settings
     from statsig_runs.warehouse import Schemas, Warehouse
+    from statsig_runs.warehouse.destinations import open_destination
 
     settings = load_settings(**overrides)
     adopt_dlt_logs()

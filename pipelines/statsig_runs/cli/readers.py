@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import click
 
-from statsig_runs.cli_common import common, open_project
+from statsig_runs.cli.common import common, open_project
 from statsig_runs.errors import CheckFailedError, ConfigurationError, StorageError
 
 _EXAMPLES: Final = """\b
@@ -38,8 +38,8 @@ def query(database: Path, sql: str, parquet: Path | None, *, as_csv: bool, as_js
     Marts and raw tables are found by their plain names. `-` reads the query from stdin. A table shows at most 10,000
     rows, and on a terminal the beginning of each value.
     """
-    from statsig_runs.published import reading
-    from statsig_runs.query import ROWS_SHOWN, Answer, write_csv, write_json, write_parquet, write_table
+    from statsig_runs.readers.published import reading
+    from statsig_runs.readers.query import ROWS_SHOWN, Answer, write_csv, write_json, write_parquet, write_table
 
     if as_csv + as_json + (parquet is not None) > 1:
         raise click.UsageError("Choose one of --csv, --json and --parquet.")
@@ -82,8 +82,8 @@ def export(database: Path, folder: Path, file_format: str) -> None:
     DIR is created; one that is empty or holds an earlier export is replaced at once. The manifest lists the files with
     their rows and columns, when they were written and the fetch that they are as of.
     """
-    from statsig_runs.export import export_marts
-    from statsig_runs.published import reading
+    from statsig_runs.readers.export import export_marts
+    from statsig_runs.readers.published import reading
 
     warehouse, _ = open_project(database)
     with reading(warehouse) as connection:
@@ -103,8 +103,8 @@ def status(database: Path, *, as_json: bool) -> None:
     Health of each source, the worst first; what is in flight and whether it is late; the last load; how fresh all
     this is.
     """
-    from statsig_runs.published import reading
-    from statsig_runs.status import lines, read_status, to_json
+    from statsig_runs.readers.published import reading
+    from statsig_runs.readers.status import lines, read_status, to_json
 
     warehouse, settings = open_project(database)
     with reading(warehouse) as connection:
@@ -130,10 +130,10 @@ def check(database: Path, *, as_json: bool, notify: bool) -> None:
     no longer runs is noticed. The webhook is slack_incoming_hook under [runtime] in .dlt/secrets.toml, or
     RUNTIME__SLACK_INCOMING_HOOK.
     """
-    from statsig_runs.check import lines, run_checks, slack_text, summary
-    from statsig_runs.display import plain
-    from statsig_runs.notify import NotificationError, check_hook, post
-    from statsig_runs.published import reading
+    from statsig_runs.readers.check import lines, run_checks, slack_text, summary
+    from statsig_runs.readers.display import plain
+    from statsig_runs.readers.notify import NotificationError, check_hook, post
+    from statsig_runs.readers.published import reading
 
     warehouse, settings = open_project(database)
     hook = check_hook(settings.slack_incoming_hook) if notify else None

@@ -11,8 +11,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
-from statsig_runs.display import align, cell, plain, visible
 from statsig_runs.errors import ConfigurationError, StorageError
+from statsig_runs.readers.display import align, cell, plain, visible
 
 if TYPE_CHECKING:
     import duckdb

@@ -17,7 +17,7 @@ from socketserver import TCPServer
 from time import monotonic
 from typing import Any, Final, NamedTuple
 
-from statsig_runs.simulator_faults import Reply, reply_error
+from statsig_runs.simulator.faults import Reply, reply_error
 
 KEY_HEADER: Final = "STATSIG-API-KEY"
 _CHUNK: Final = 1 << 16

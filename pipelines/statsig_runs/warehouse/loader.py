@@ -11,18 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import dlt
-from dlt.destinations.exceptions import DatabaseException, DatabaseUndefinedRelation, DestinationConnectionError
+from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from dlt.pipeline.exceptions import PipelineStepFailed
 
-from statsig_runs.errors import StorageError
 from statsig_runs.plan import KnownRun, Progress, is_settled
 from statsig_runs.source import Outcome, loaded_batch
+from statsig_runs.warehouse.failures import CONNECTING, cause_of, is_outage, translated
 
 if TYPE_CHECKING:
     from dlt.extract import DltResource
 
     from statsig_runs.contract import AcceptedRun
-    from statsig_runs.warehouse import Schemas
+    from statsig_runs.warehouse.files import Schemas
 
 log = logging.getLogger(__name__)
 
@@ -83,17 +83,17 @@ class Loader:
         Raises:
             StorageError: the destination cannot be written or reached.
         """
-        with _translated():
+        with translated():
             if self.pipeline.has_pending_data:
                 log.warning("an earlier load was interrupted; finishing it")
                 try:
                     self.pipeline.run()
                 except PipelineStepFailed as error:
-                    if _is_outage(error):
+                    if is_outage(error):
                         raise  # nothing is wrong with the load itself: it is kept until the disk or the server is well
-                    log.warning("it cannot be finished (%s); dropping it, its runs are fetched again", _cause(error))
+                    log.warning("it cannot be finished (%s); dropping it, its runs are fetched again", cause_of(error))
                     self.pipeline.abort_packages()
-            self.pipeline.sync_destination()
+            CONNECTING(self.pipeline.sync_destination)
         for finished in Path(self.pipeline.working_dir).glob("load/loaded/*/"):
             shutil.rmtree(finished, ignore_errors=True)  # dlt keeps a folder of records of every load, for ever
 
@@ -106,7 +106,7 @@ class Loader:
         outcomes = list(outcomes)
         batch = loaded_batch(outcomes, progress.to_state(), superseded)
         self._adapt(batch.resources, outcomes)
-        with _translated():
+        with translated():
             self.pipeline.run(batch)
 
     def record(self, load: dict[str, Any]) -> None:
@@ -119,7 +119,7 @@ class Loader:
             columns={name: {"data_type": kind} for name, kind in LOAD_COLUMNS.items()},
         )
         self._adapt({"sync_loads": resource}, ())
-        with _translated():
+        with translated():
             self.pipeline.run(resource, schema=self.pipeline.schemas[_SOURCE])
 
     def note(self, load: dict[str, Any]) -> None:
@@ -205,7 +205,7 @@ class Loader:
         if self._connection:
             yield self._connection
         else:
-            with _translated(), self.pipeline.sql_client() as client:
+            with translated(), self.pipeline.sql_client() as client:
                 yield client
 
     def _query(self, sql: str, parameters: Collection[str]) -> list[tuple[Any, ...]] | None:
@@ -223,44 +223,6 @@ class Loader:
 
 def _in_utc(moment: datetime) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """dlt's errors as ours: their text is the cause's, not a report over many lines."""
-    try:
-        yield
-    except (PipelineStepFailed, DatabaseException, DestinationConnectionError, OSError) as error:
-        message = (
-            f"The data could not be loaded: {_cause(error)}\nWhat was loaded before is kept; "
-            "mend the cause and run the same command again, it goes on where this one stopped."
-        )
-    else:
-        return
-    raise StorageError(message)
-
-
-def _cause(error: BaseException) -> str:
-    """The text of the innermost cause: dlt wraps what went wrong several times."""
-    innermost = _causes(error)[-1]
-    return f"{type(innermost).__name__}: {str(innermost).strip()[:500]}"
-
-
-def _causes(error: BaseException) -> list[BaseException]:
-    causes = [error]
-    while (inner := causes[-1].__cause__ or causes[-1].__context__) is not None:
-        causes.append(inner)
-    return causes
-
-
-def _is_outage(error: BaseException) -> bool:
-    """Whether the disk or the server failed, and not the load: a file that is missing is a load that is broken."""
-    return any(
-        isinstance(cause, DestinationConnectionError)
-        or (isinstance(cause, OSError) and not isinstance(cause, FileNotFoundError))
-        or "No space left" in str(cause)
-        for cause in _causes(error)
-    )
 
 
 LOAD_COLUMNS: Final[dict[str, Any]] = {

@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from statsig_runs.display import align, moment, plain, visible
 from statsig_runs.errors import ConfigurationError
-from statsig_runs.published import fetch_rows, newest_fetch
+from statsig_runs.readers.display import align, moment, plain, visible
+from statsig_runs.readers.published import fetch_rows, newest_fetch
 
 if TYPE_CHECKING:
     import duckdb

@@ -20,8 +20,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from statsig_runs.destinations import Destination, local_file
 from statsig_runs.errors import AlreadyRunningError, ConfigurationError, StorageError
+from statsig_runs.warehouse.destinations import Destination, local_file
 
 if TYPE_CHECKING:
     import duckdb

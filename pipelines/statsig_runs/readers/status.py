@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from statsig_runs.display import align, duration, moment, plain, visible
-from statsig_runs.published import Row, fetch_rows, newest_fetch
+from statsig_runs.readers.display import align, duration, moment, plain, visible
+from statsig_runs.readers.published import Row, fetch_rows, newest_fetch
 
 if TYPE_CHECKING:
     import duckdb

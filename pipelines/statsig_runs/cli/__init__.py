@@ -1,0 +1,12 @@
+"""The command line: words in, exit codes out.
+
+commands   sync, replay, transform, docs, demo, simulate, and the way an error leaves the program
+readers    query, export, status, check, report
+common     the options they share
+"""
+
+from __future__ import annotations
+
+from statsig_runs.cli.commands import EXIT_CODES, cli, main
+
+__all__ = ["EXIT_CODES", "cli", "main"]

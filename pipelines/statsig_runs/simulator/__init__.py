@@ -1,0 +1,15 @@
+"""A local Console API with the same contract, limits and faults, and realistic runs for it to serve.
+
+    console                        what it answers: keys, pages, runs
+    faults, server, store          what can go wrong, the wire, and the runs it holds
+    sample_runs, sample_histories  made-up runs from a seed number
+
+Knows nothing of the client, the loader or the tables.
+"""
+
+from __future__ import annotations
+
+from statsig_runs.simulator.console import API_KEY, RUNS_PATH, Simulator, serve
+from statsig_runs.simulator.faults import Faults, Reply
+
+__all__ = ["API_KEY", "RUNS_PATH", "Faults", "Reply", "Simulator", "serve"]

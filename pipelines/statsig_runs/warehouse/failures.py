@@ -1,0 +1,62 @@
+"""What dlt's errors mean: it wraps a cause several times, and a connection that fails once is tried again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import tenacity
+from dlt.destinations.exceptions import DatabaseException, DestinationConnectionError
+from dlt.pipeline.exceptions import PipelineStepFailed
+
+from statsig_runs.errors import StorageError
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """dlt's errors as ours: their text is the cause's, not a report over many lines."""
+    try:
+        yield
+    except (PipelineStepFailed, DatabaseException, DestinationConnectionError, OSError) as error:
+        message = (
+            f"The data could not be loaded: {cause_of(error)}\nWhat was loaded before is kept; "
+            "mend the cause and run the same command again, it goes on where this one stopped."
+        )
+    else:
+        return
+    raise StorageError(message)
+
+
+def cause_of(error: BaseException) -> str:
+    """The text of the innermost cause: dlt wraps what went wrong several times."""
+    innermost = _causes(error)[-1]
+    return f"{type(innermost).__name__}: {str(innermost).strip()[:500]}"
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    causes = [error]
+    while (inner := causes[-1].__cause__ or causes[-1].__context__) is not None:
+        causes.append(inner)
+    return causes
+
+
+def _is_refused_connection(error: BaseException) -> bool:
+    return any(isinstance(cause, DestinationConnectionError) for cause in _causes(error))
+
+
+CONNECTING: Final = tenacity.Retrying(
+    retry=tenacity.retry_if_exception(_is_refused_connection),
+    wait=tenacity.wait_random_exponential(multiplier=0.5, max=4),
+    stop=tenacity.stop_after_attempt(4),
+    reraise=True,
+)
+"""Four times within seconds: a server may be restarting, and two first syncs may create the same catalogue."""
+
+
+def is_outage(error: BaseException) -> bool:
+    """Whether the disk or the server failed, and not the load: a file that is missing is a load that is broken."""
+    return _is_refused_connection(error) or any(
+        (isinstance(cause, OSError) and not isinstance(cause, FileNotFoundError)) or "No space left" in str(cause)
+        for cause in _causes(error)
+    )
