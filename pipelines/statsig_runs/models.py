@@ -136,6 +136,6 @@ def _duckdb_profile(database: Path, schema: str) -> dict[str, Any]:
         "type": "duckdb",
         "path": str(database.absolute()),
         "schema": schema,
-        "threads": 1,
+        "threads": 4,
         "settings": {"TimeZone": "UTC", "memory_limit": MEMORY_LIMIT, "preserve_insertion_order": False},
     }

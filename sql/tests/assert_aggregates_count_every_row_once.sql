@@ -1,6 +1,6 @@
 -- Days without a run are added to the aggregates, and must not add or hide a run.
 {%- set totals = [
-    ('agg_daily', 'run_count', 'fct_runs', 'created_date, trigger'),
+    ('agg_daily', 'run_count', 'fct_runs', 'created_date, ' ~ identifier('trigger')),
     ('agg_source_daily', 'bucket_count', 'fct_source_dates', 'created_date, source'),
     ('agg_stage_daily', 'run_count', 'fct_run_stages', 'created_date, stage'),
     ('fct_date_freshness', 'run_count', 'fct_source_dates', 'source, date_stamp'),

@@ -14,6 +14,7 @@ from unittest.mock import MagicMock
 import duckdb
 import pytest
 import sqlglot
+from sqlfluff.core import dialect_selector
 from sqlglot import exp
 
 from statsig_runs.dbt_project import DbtProject
@@ -93,6 +94,28 @@ def test_compiled_models_mean_duckdbs_rows(
         findings, rows = expected["dq_findings"]
         expected["dq_findings"] = findings, [row for row in rows if "contract_drift" not in row]
         assert differences(expected, read) == {}
+
+
+def test_no_name_is_a_reserved_word_without_quotes(engine: str, tmp_path: Path) -> None:
+    project = DbtProject(tmp_path, {"type": engine, "schema": "statsig", "threads": 1, **PROFILES[engine]}, VARIABLES)
+    reserved = dialect_selector(engine).sets("reserved_keywords")
+    assert len(reserved) > 10
+
+    found = set()
+    for result in project.invoke(["compile", "--no-introspect", "--no-populate-cache"]).results:
+        if result.node.resource_type != "seed":
+            found |= {name.upper() for name in unquoted_columns(result.node.compiled_code, engine)}
+        found |= {column.name.upper() for column in result.node.columns.values() if not column.quote}
+
+    assert {"RUN_ID", "STATUS"} <= found
+    assert found & reserved == set()
+
+
+def unquoted_columns(sql: str, engine: str) -> Iterator[str]:
+    for place in sqlglot.parse_one(sql, read=engine).find_all(exp.Column, exp.Alias):
+        name = place.this if isinstance(place, exp.Column) else place.args["alias"]
+        if isinstance(name, exp.Identifier) and not name.quoted:
+            yield name.name
 
 
 def is_exact(engine: str, column: str) -> bool:

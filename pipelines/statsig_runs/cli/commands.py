@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import sys
 from datetime import UTC, datetime
@@ -43,6 +44,8 @@ def main() -> NoReturn:
     """Run a command and turn every error into one clear message and an exit code."""
     from statsig_runs.redact import scrub
 
+    # dbt's project and a batch of runs are millions of objects that stay: to look through them again and again is waste
+    gc.set_threshold(100_000, 50, 1_000)
     try:
         cli(standalone_mode=False)
     except click.exceptions.Exit as leaving:

@@ -30,18 +30,16 @@
 {%- endmacro %}
 
 
-{# Thousands of payloads share a handful of shapes: only these are taken apart. #}
+{# Thousands of payloads share a handful of shapes: each payload is read once, and only the shapes are taken apart. #}
 {% macro duckdb__unknown_payload_fields(payloads) -%}
-    select
-        shapes.run_id,
-        fields.path
-    from (
+    with shapes as materialized (
         select
             run_id,
             try(json_structure(payload)) as shape
         from {{ payloads }}
-    ) as shapes
-    inner join (
+    ),
+
+    fields as (
         {%- for level in payload_levels() %}
         select
             shape,
@@ -50,12 +48,18 @@
             select
                 shape,
                 unnest(json_keys(shape, '${% for name in level.path %}.{{ name }}[0]{% endfor %}')) as field
-            from (select distinct try(json_structure(payload)) as shape from {{ payloads }}) as distinct_shapes
+            from (select distinct shape from shapes) as distinct_shapes
         ) as named_{{ loop.index }}
         where field not in ('{{ level.known | join("', '") }}')
         {{ 'union all' if not loop.last }}
         {%- endfor %}
-    ) as fields on shapes.shape = fields.shape
+    )
+
+    select
+        shapes.run_id,
+        fields.path
+    from shapes
+    inner join fields on shapes.shape = fields.shape
 {%- endmacro %}
 
 

@@ -5,8 +5,8 @@
     these models changes every run. -#}
 {%- set modelled = modelled_runs() -%}
 {%- set state = [
-    'latest_status', 'trigger', 'created_at', 'last_updated_at', 'fetched_at', 'payload_count', 'newest_payload_at',
-    'settings_hash',
+    'latest_status', identifier('trigger'), 'created_at', 'last_updated_at', 'fetched_at',
+    'payload_count', 'newest_payload_at', 'settings_hash',
 ] -%}
 
 with runs as (
@@ -54,7 +54,7 @@ wanted as (
     select
         runs.run_id,
         runs.latest_status,
-        runs.trigger,
+        runs.{{ identifier('trigger') }},
         runs.created_at,
         runs.last_updated_at,
         runs.fetched_at,

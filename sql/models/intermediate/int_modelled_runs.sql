@@ -15,7 +15,7 @@ modelled as (
     select
         run_id,
         latest_status,
-        trigger,
+        {{ identifier('trigger') }},
         created_at,
         last_updated_at,
         fetched_at,

@@ -14,7 +14,7 @@ days as (
 
 triggers as (
 
-    select distinct trigger from runs
+    select distinct {{ identifier('trigger') }} from runs
 
 ),
 
@@ -24,7 +24,7 @@ runs_and_quiet_days as (
     select
         run_id,
         created_date,
-        trigger,
+        {{ identifier('trigger') }},
         effective_outcome,
         first_error_at,
         is_recovered,
@@ -37,7 +37,7 @@ runs_and_quiet_days as (
     select
         null as run_id,
         days.calendar_day as created_date,
-        triggers.trigger,
+        triggers.{{ identifier('trigger') }},
         null as effective_outcome,
         null as first_error_at,
         false as is_recovered,
@@ -52,14 +52,14 @@ counted as (
 
     select
         created_date,
-        trigger,
+        {{ identifier('trigger') }},
         count(run_id) as run_count,
         {{ count_outcomes('effective_outcome') }},
         count(case when effective_outcome = 'partial' then 1 end) as partial_count,
         {{ count_errors_and_retries() }},
         {{ finished_percentiles('effective_outcome') }}
     from runs_and_quiet_days
-    group by created_date, trigger
+    group by created_date, {{ identifier('trigger') }}
 
 ),
 
@@ -67,7 +67,7 @@ final as (
 
     select
         created_date,
-        trigger,
+        {{ identifier('trigger') }},
         run_count,
         in_progress_count,
         succeeded_count,

@@ -88,7 +88,7 @@ both_levels as (
 
     select
         runs.run_id,
-        runs.trigger,
+        runs.{{ identifier('trigger') }},
         runs.created_at,
         runs.latest_status,
         runs.last_updated_at,
@@ -140,7 +140,7 @@ final as (
 
     select
         run_id,
-        trigger,
+        {{ identifier('trigger') }},
         created_at,
         {{ utc_date('created_at') }} as created_date,
         latest_status,

@@ -46,7 +46,7 @@ final as (
         histories.date_stamp,
         runs.created_at,
         {{ utc_date('runs.created_at') }} as created_date,
-        runs.trigger,
+        runs.{{ identifier('trigger') }},
         requested_dates.run_id is not null as is_requested_date,
         histories.first_event_at,
         histories.last_event_at,

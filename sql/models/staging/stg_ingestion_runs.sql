@@ -14,7 +14,7 @@ renamed as (
 
         -- strings
         {{ text('latest_status') }} as latest_status,
-        {{ text('trigger') }} as trigger,
+        {{ text(identifier('trigger')) }} as {{ identifier('trigger') }},
 
         -- timestamps
         created_at,
