@@ -136,6 +136,6 @@ def _duckdb_profile(database: Path, schema: str) -> dict[str, Any]:
         "type": "duckdb",
         "path": str(database.absolute()),
         "schema": schema,
-        "threads": 4,
+        "threads": 1,  # each query uses all cores; two large ones at a time do not fit into the memory limit
         "settings": {"TimeZone": "UTC", "memory_limit": MEMORY_LIMIT, "preserve_insertion_order": False},
     }
