@@ -2,15 +2,15 @@
 
     python bench/load.py [RUNS]        50,000 by default; the nested peer always loads 5,000
 
-Each loader runs in a process of its own, on the same generated payloads, into the same tables. Peak memory is counted
-above what the process holds when the payloads are in memory. Read the ratios: the seconds are this machine's.
+Each loader runs in a process of its own, on the same generated payloads, into the same tables; ours as `sync` loads,
+batch by batch. Peak memory is counted above what the process holds when the payloads are in memory. Read the ratios:
+the seconds are this machine's.
 """
 
 from __future__ import annotations
 
 import json
 import multiprocessing
-import os
 import resource
 import sys
 import tempfile
@@ -21,7 +21,6 @@ from pathlib import Path
 
 UNTIL = datetime(2026, 1, 1, tzinfo=UTC)
 NESTED_RUNS = 5_000
-os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
 
 UNNEST = """
 create table runs as select * from read_json('{file}', format = 'newline_delimited', columns = {{
@@ -61,20 +60,18 @@ def generate(count: int) -> list[bytes]:
 
 
 def load_ours(bodies: list[bytes], folder: Path) -> None:
-    import dlt
-
+    """As a sync does: batch by batch, each validated, flattened and merged before the next."""
     from statsig_runs.contract import read_run
-    from statsig_runs.source import BATCH_SIZE, raw_tables, split
+    from statsig_runs.plan import Progress
+    from statsig_runs.source import BATCH_SIZE
+    from statsig_runs.warehouse import Warehouse
 
-    def batches() -> object:
-        for start in range(0, len(bodies), BATCH_SIZE):
-            yield split(read_run(body, fetched_at=UNTIL) for body in bodies[start : start + BATCH_SIZE])
-
-    @dlt.source(name="statsig_ingestion")
-    def everything() -> object:
-        return raw_tables(batches())
-
-    pipeline(folder).run(everything())
+    warehouse = Warehouse(folder / "runs.duckdb")
+    warehouse.prepare()
+    loader = warehouse.destination.loader(warehouse.schemas, warehouse.state)
+    for start in range(0, len(bodies), BATCH_SIZE):
+        batch = [read_run(body, fetched_at=UNTIL) for body in bodies[start : start + BATCH_SIZE]]
+        loader.load(batch, Progress())
 
 
 def load_nested(bodies: list[bytes], folder: Path) -> None:
@@ -83,7 +80,8 @@ def load_nested(bodies: list[bytes], folder: Path) -> None:
     runs = dlt.resource(
         (json.loads(body) for body in bodies), name="runs", write_disposition="merge", primary_key="runID"
     )
-    pipeline(folder).run(runs)
+    destination = dlt.destinations.duckdb(str(folder / "runs.duckdb"))
+    dlt.pipeline("bench", destination=destination, dataset_name="raw", pipelines_dir=str(folder / "dlt")).run(runs)
 
 
 def load_with_duckdb(bodies: list[bytes], folder: Path) -> None:
@@ -96,14 +94,6 @@ def load_with_duckdb(bodies: list[bytes], folder: Path) -> None:
         connection.execute(UNNEST.format(file=file))
 
 
-def pipeline(folder: Path) -> object:
-    import dlt
-
-    os.environ["LOAD__TRUNCATE_STAGING_DATASET"] = "true"
-    destination = dlt.destinations.duckdb(str(folder / "runs.duckdb"))
-    return dlt.pipeline("bench", destination=destination, dataset_name="raw", pipelines_dir=str(folder / "dlt"))
-
-
 def measure(load: Callable[[list[bytes], Path], None], count: int) -> tuple[float, float]:
     """Seconds, and GiB above the input, in a process of its own."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
@@ -111,13 +101,15 @@ def measure(load: Callable[[list[bytes], Path], None], count: int) -> tuple[floa
 
 
 def run_one(name: str, count: int) -> tuple[float, float]:
-    import dlt  # noqa: F401  imports are paid once a process, and are not what is measured
+    # imports are paid once a process, and are not what is measured
     import duckdb  # noqa: F401
     import pandas as pd  # noqa: F401
     import pyarrow.parquet  # noqa: F401
 
-    import statsig_runs.source  # noqa: F401
+    import statsig_runs.warehouse.loader  # noqa: F401
+    from statsig_runs.settings import load_settings
 
+    load_settings()  # the package's settings of dlt, for every loader
     bodies = generate(count)
     with tempfile.TemporaryDirectory() as folder:
         before = peak()

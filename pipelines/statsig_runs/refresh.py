@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from statsig_runs.errors import ModelsError
+from statsig_runs.errors import ModelsError, StorageError
 from statsig_runs.models import Build, build_models
 
 if TYPE_CHECKING:
@@ -71,19 +71,20 @@ def finish(
     *,
     full_refresh: bool = False,
 ) -> None:
-    """Record a load, then model and publish it. Models that do not build are the summary's error, if it has none yet.
-
-    Raises:
-        StorageError: the database, or the published copy, could not be written.
-    """
-    loader.record(summary.to_load())
+    """Record a load, then model and publish it. What fails is the summary's error, if it has none yet."""
     try:
-        with summary.timed("model_seconds"):
-            watch.step("building the models")
-            build(warehouse, settings, full_refresh=full_refresh)
-    except ModelsError as error:
+        _finish(warehouse, loader, settings, summary, watch, full_refresh=full_refresh)
+    except (ModelsError, StorageError) as error:
         summary.error = summary.error or error
-        return
+
+
+def _finish(
+    warehouse: Warehouse, loader: Loader, settings: Settings, summary: Summary, watch: Watch, *, full_refresh: bool
+) -> None:
+    loader.record(summary.to_load())
+    with summary.timed("model_seconds"):
+        watch.step("building the models")
+        build(warehouse, settings, full_refresh=full_refresh)
     loader.note(summary.to_load())
     with summary.timed("publish_seconds"):
         watch.step("publishing")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Summary:
-    """What one sync did. Counts are runs, each counted once; seconds are wall clock, None for a step not taken."""
+    """What one sync did. Counts are runs, each counted once; seconds are wall clock, None for a step not done."""
 
     started_at: datetime
     new: int = 0
@@ -101,12 +101,10 @@ class Summary:
 
     @contextmanager
     def timed(self, name: str) -> Iterator[None]:
-        """Add the time of what is inside to one of the `*_seconds`."""
+        """Add the time of what is inside to one of the `*_seconds`, unless it fails."""
         started = time.monotonic()
-        try:
-            yield
-        finally:
-            setattr(self, name, (getattr(self, name) or 0.0) + time.monotonic() - started)
+        yield
+        setattr(self, name, (getattr(self, name) or 0.0) + time.monotonic() - started)
 
 
 def print_summary(summary: Summary, warehouse: Warehouse, *, as_json: bool) -> None:

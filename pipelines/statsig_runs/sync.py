@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from statsig_runs.api import ConsoleApi, FailedRun
 from statsig_runs.contract import AcceptedRun, RejectedRun
-from statsig_runs.errors import ApiError, NotAuthorisedError
+from statsig_runs.errors import ApiError, NotAuthorisedError, StorageError
 from statsig_runs.fetch import Fetch, Request
 from statsig_runs.refresh import finish
 from statsig_runs.source import BATCH_SIZE, Outcome
@@ -31,13 +31,13 @@ _BATCH_SECONDS: Final = 60.0
 def run_sync(warehouse: Warehouse, settings: Settings, request: Request, watch: Watch) -> Summary:
     """Bring the warehouse up to date and publish it.
 
-    An API that fails half-way costs nothing that was fetched: it is loaded, modelled and published, and the error is
-    in the summary.
+    An API that fails half-way costs nothing that was fetched: it is loaded, modelled and published. Its error is in the
+    summary, and so is that of a step which fails after the first request.
 
     Raises:
         AlreadyRunningError: another sync works on the same database.
         ConfigurationError: there is no key, or a setting is unusable.
-        StorageError: the database cannot be written.
+        StorageError: the database cannot be opened.
     """
     key = settings.require_api_key()
     started = time.monotonic()
@@ -55,7 +55,8 @@ def run_sync(warehouse: Warehouse, settings: Settings, request: Request, watch: 
         )
         with api, loader.connected():
             _fetch_and_load(api, loader, settings, request, summary, watch)
-        if summary.loaded or not summary.error:
+        is_refused = isinstance(summary.error, StorageError)  # the next sync models what was loaded before
+        if not is_refused and (summary.loaded or not summary.error):
             finish(warehouse, loader, settings, summary, watch)
     summary.seconds = time.monotonic() - started
     return summary
@@ -85,7 +86,7 @@ def _fetch_and_load(
             for outcome in batch:
                 before = known.get(outcome.run_id)
                 summary.count(outcome, before.content_hash if before else None)
-    except (ApiError, NotAuthorisedError) as error:
+    except (ApiError, NotAuthorisedError, StorageError) as error:
         summary.error = error
     finally:
         summary.requests, summary.retries = api.usage.requests, api.usage.retries

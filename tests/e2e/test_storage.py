@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Callable, Iterator
@@ -83,8 +84,12 @@ def test_a_copy_that_does_not_fit_leaves_the_last_one_and_comes_with_the_next_sy
     before = published.read_bytes()
     disks(published.parent, f"size={len(before) + 500_000}")
     published.write_bytes(before)
-    done = workplace.run("sync")
+    done = workplace.run("sync", "--json")
     assert done.code == 1
+    summary = json.loads(done.out)
+    assert (summary["new"], summary["exit_code"], summary["publish_seconds"]) == (len(TODAY) - len(YESTERDAY), 1, None)
+    assert "The new data could not be published" in summary["error"]
+    assert "readers keep what was published last" in done.err
     assert "The new data could not be published" in done.err
     assert "No space left on device" in done.err
     assert f"It is loaded in {workplace.database}; readers still have the last good copy." in done.err

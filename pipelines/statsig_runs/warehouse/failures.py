@@ -35,8 +35,9 @@ def cause_of(error: BaseException) -> str:
 
 
 def _causes(error: BaseException) -> list[BaseException]:
+    """From the outside in, down to the first error of the system: below it is what was tried before it."""
     causes = [error]
-    while (inner := causes[-1].__cause__ or causes[-1].__context__) is not None:
+    while not isinstance(causes[-1], OSError) and (inner := causes[-1].__cause__ or causes[-1].__context__):
         causes.append(inner)
     return causes
 
