@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -55,6 +56,37 @@ def test_every_unit_test_of_the_dbt_project_passes(built: tuple[Path, Build], tm
     assert [result.node.name for result in results if result.status != "pass"] == []
 
 
+ONE_RUN = "where run_id = (select min(run_id) from statsig.fct_source_date_stages)"
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("assert_aggregates_count_every_row_once", "update statsig.agg_daily set run_count = run_count + 1"),
+        ("assert_attempts_add_up_to_their_stage", f"delete from statsig.fct_stage_attempts {ONE_RUN}"),
+        ("assert_every_bucket_and_finding_belongs_to_a_run", f"delete from statsig.fct_runs {ONE_RUN}"),
+        ("assert_every_key_is_unique", f"insert into statsig.fct_runs select * from statsig.fct_runs {ONE_RUN}"),
+        ("assert_every_retry_follows_an_error", f"update statsig.fct_stage_attempts set kind = 'retry' {ONE_RUN}"),
+        ("assert_every_word_is_in_the_vocabulary", f"update statsig.fct_runs set outcome = 'done' {ONE_RUN}"),
+        ("assert_marts_and_staging_agree_on_every_run", f"delete from statsig.fct_source_dates {ONE_RUN}"),
+        ("assert_stages_add_up_to_their_history", f"update statsig.fct_run_stages set error_count = 9 {ONE_RUN}"),
+    ],
+)
+def test_every_data_test_finds_what_it_is_there_for(built: tuple[Path, Build], tmp_path: Path, name: str, damage: str):
+    database = Path(shutil.copy(built[0], tmp_path))
+    profile = {"type": "duckdb", "path": str(database), "schema": "statsig", "settings": {"TimeZone": "UTC"}}
+    project = DbtProject(tmp_path, profile, {})
+    project.invoke(["test", "--select", name])
+    query(database, damage)
+    with pytest.raises(ModelsError, match=name):
+        project.invoke(["test", "--select", name])
+
+
+def test_the_damage_above_is_done_to_every_test_there_is():
+    names = {file.stem for file in packaged("sql").glob("tests/*.sql")}
+    assert names == {case[0] for case in test_every_data_test_finds_what_it_is_there_for.pytestmark[0].args[1]}
+
+
 def test_a_build_tells_what_it_built_and_tested(built: tuple[Path, Build]):
     build = built[1]
     assert build.node_seconds.keys() >= MARTS | {"assert_every_retry_follows_an_error"}
@@ -92,7 +124,7 @@ def test_a_failed_build_names_the_test_and_the_next_one_makes_it_good(database: 
     query(database, f"{twice} order by run_id limit 1")
     query(database, "update statsig_raw.ingestion_runs set fetched_at = fetched_at + interval 1 hour")
     for _ in range(2):  # it does not pass by being asked again
-        with pytest.raises(ModelsError, match="assert_every_key_is_unique") as caught:
+        with pytest.raises(ModelsError, match="assert_marts_and_staging_agree_on_every_run") as caught:
             build_models(database)
         assert "the raw tables are as they were" in str(caught.value)
 

@@ -72,7 +72,7 @@ def test_a_build_that_fails_leaves_the_last_good_copy_and_says_so(copy_of_yester
     done = workplace.run("sync")
     assert done.code == 1
     assert "The models did not build or did not pass their tests" in done.err
-    assert "test assert_every_key_is_unique" in done.err
+    assert "test assert_marts_and_staging_agree_on_every_run" in done.err
     assert "transform --full-refresh" in done.err
     assert "readers keep what was published last" in done.err
     assert workplace.published.read_bytes() == before
