@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from statsig_runs.cli import EXIT_CODES, cli
 from statsig_runs.warehouse import Warehouse
@@ -45,6 +46,12 @@ def test_every_command_and_option_says_what_it_is_for(name: str) -> None:
     assert command.help
     options = [each for each in command.params if isinstance(each, click.Option)]
     assert [option.name for option in options if not option.help] == []
+
+
+def test_the_list_of_commands_is_cut_nowhere_on_a_narrow_terminal() -> None:
+    told = CliRunner().invoke(cli, ["--help"], terminal_width=80).output
+    assert not re.search(r"\w\.\.\.$", told, re.MULTILINE)
+    assert [name for name in cli.commands if f"  {name} " not in told] == []
 
 
 def test_the_exit_codes_of_the_readme_are_those_of_the_help() -> None:

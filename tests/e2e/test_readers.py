@@ -78,6 +78,15 @@ def test_a_build_that_fails_leaves_the_last_good_copy_and_says_so(copy_of_yester
     assert workplace.published.read_bytes() == before
 
 
+def test_the_documentation_is_written_beside_the_published_copy(copy_of_yesterday: Callable[..., Workplace]) -> None:
+    workplace = copy_of_yesterday()
+    moved = workplace.data.rename(workplace.work / "elsewhere")
+    done = workplace.run("docs", "--database", f"elsewhere/{workplace.database.name}")
+    assert done.code == 0
+    assert "fct_runs" in (moved / "published" / "docs.html").read_text(encoding="utf-8")
+    assert not workplace.data.exists()
+
+
 @pytest.mark.skipif(not OLDER_DUCKDB.exists(), reason="no older DuckDB is installed: `make test` does that")
 def test_the_oldest_duckdb_promised_opens_the_published_copy(synced_yesterday: Workplace) -> None:
     published = synced_yesterday.published

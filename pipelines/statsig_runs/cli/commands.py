@@ -36,7 +36,7 @@ Exit codes:
 def cli() -> None:
     """History, durations, error rates and retries of Statsig ingestion runs.
 
-    Start with `statsig-runs demo`, or set STATSIG_API_KEY and call `statsig-runs sync`.
+    Start with the command `demo`; for your own runs, set STATSIG_API_KEY and call `sync`.
     """
 
 
@@ -72,7 +72,7 @@ def main() -> NoReturn:
     sys.exit(0)
 
 
-@cli.command(epilog=EXIT_CODES)
+@cli.command(epilog=EXIT_CODES, short_help="Fetch, load, model, test and publish: the batch job.")
 @common
 @to_destination
 @click.option("--run-id", "run_ids", multiple=True, metavar="ID", help="A run to read by its id; may be repeated.")
@@ -141,7 +141,7 @@ def _valid_ids(ids: Any, option: str) -> tuple[str, ...]:
     return tuple(ids)
 
 
-@cli.command()
+@cli.command(short_help="Build and test the models from what is loaded.")
 @common
 @to_destination
 @click.option("--full-refresh", is_flag=True, help="Model all runs again, not only the changed ones.")
@@ -161,7 +161,7 @@ def transform(database: Path, *, destination: str | None, full_refresh: bool) ->
     click.echo(f"Published: {warehouse.readers_place}")
 
 
-@cli.command()
+@cli.command(short_help="Rebuild every table from payloads at hand.")
 @common
 @to_destination
 @click.option(
@@ -189,17 +189,15 @@ def replay(
     sys.exit(summary.exit_code)
 
 
-@cli.command()
+@cli.command(short_help="Write the models' documentation as one offline page.")
 @common
 @to_destination
 @click.option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
-    default=Path("data/published/docs.html"),
-    show_default=True,
-    help="The page to write.",
+    help="The page to write.  [default: docs.html beside the published copy]",
 )
-def docs(database: Path, output: Path, *, destination: str | None) -> None:
+def docs(database: Path, output: Path | None, *, destination: str | None) -> None:
     """Write the models' documentation with their lineage, as one offline page."""
     from statsig_runs.models import write_docs
 
@@ -207,19 +205,20 @@ def docs(database: Path, output: Path, *, destination: str | None) -> None:
     with warehouse.lock(), warehouse.destination.modelling(warehouse.schemas) as profile:
         warehouse.prepare()
         raw, staging, marts = warehouse.schemas
+        page = output or warehouse.published.with_name("docs.html")
         write_docs(
             database,
-            output,
+            page,
             raw_schema=raw,
             staging_schema=staging,
             mart_schema=marts,
             state=warehouse.state / "dbt",
             profile=profile,
         )
-    click.echo(f"Written: {output}")
+    click.echo(f"Written: {page}")
 
 
-@cli.command()
+@cli.command(short_help="Run everything against a built-in local API.")
 @common
 def demo(database: Path) -> None:
     """Run the whole pipeline against a built-in local Console API; needs no key and no network."""
@@ -231,7 +230,7 @@ def demo(database: Path) -> None:
     sys.exit(run_demo(warehouse, settings))
 
 
-@cli.command()
+@cli.command(short_help="Serve a local Console API with generated runs.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
 @click.option("--port", default=8571, show_default=True, help="0 for a free one.")
 @click.option(

@@ -21,7 +21,7 @@ Examples:
   statsig-runs query --csv - < slow_runs.sql > slow_runs.csv"""
 
 
-@click.command(epilog=_EXAMPLES)
+@click.command(epilog=_EXAMPLES, short_help="Answer a question in SQL from the published copy.")
 @common
 @click.argument("sql")
 @click.option("--csv", "as_csv", is_flag=True, help="Write CSV, all rows and whole values.")
@@ -65,7 +65,7 @@ def _read_stdin() -> str:
         raise ConfigurationError("The query on stdin is not text in UTF-8.") from None
 
 
-@click.command()
+@click.command(short_help="Write every mart as Parquet or CSV, with a manifest.")
 @common
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option(
@@ -94,7 +94,7 @@ def export(database: Path, folder: Path, file_format: str) -> None:
     )
 
 
-@click.command()
+@click.command(short_help="Is the data in, and if not, since when and why?")
 @common
 @click.option("--json", "as_json", is_flag=True, help="Print everything as one JSON object.")
 def status(database: Path, *, as_json: bool) -> None:
@@ -117,7 +117,7 @@ def status(database: Path, *, as_json: bool) -> None:
         _print_lines(lines(found, now, max_hours))
 
 
-@click.command()
+@click.command(short_help="Are all thresholds met? Exit code 5 if not.")
 @common
 @click.option("--json", "as_json", is_flag=True, help="Print the results as one JSON object.")
 @click.option(
@@ -176,7 +176,7 @@ def _print_lines(lines: Iterable[tuple[str, str]]) -> None:
         console.print(Text(line, style), soft_wrap=True)
 
 
-@click.command()
+@click.command(short_help="Write the page for people: one offline HTML file.")
 @common
 @click.option(
     "--output",
