@@ -108,6 +108,18 @@ def test_each_mart_and_each_of_its_columns_says_what_it_is(built: tuple[Path, Bu
     assert query(built[0], silent) == []
 
 
+def test_each_raw_table_and_each_of_its_columns_says_what_it_is(built: tuple[Path, Build]):
+    silent = (
+        "select table_name, null as column_name from duckdb_tables() where schema_name = 'statsig_raw' "
+        "and comment is null union all select table_name, column_name from duckdb_columns() "
+        "where schema_name = 'statsig_raw' and comment is null"
+    )
+    found = query(
+        built[0], f"select * from ({silent}) where not (table_name || coalesce(column_name, '')) ~ '.*_dlt_.*'"
+    )
+    assert found == []
+
+
 def test_a_build_leaves_no_handle_on_the_database_and_no_file_beside_the_models(database: Path):
     before = files_below(packaged("sql"))
     build_models(database)

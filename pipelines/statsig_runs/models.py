@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import shutil
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,9 +80,9 @@ def build_models(
     )
     refresh = ["--full-refresh"] if full_refresh else []
     results = project.invoke(["build", "--exclude-resource-type", "unit_test", *refresh]).results
-    test_count = sum(result.node.resource_type == "test" for result in results)
+    count = Counter(result.node.resource_type for result in results)
     seconds = {result.node.name: result.execution_time for result in results}
-    build = Build(time.perf_counter() - started, len(results) - test_count, test_count, seconds)
+    build = Build(time.perf_counter() - started, count["model"] + count["seed"], count["test"], seconds)
     log.info("Built %d models, %d tests passed, %.1f s", build.model_count, build.test_count, build.seconds)
     return build
 
