@@ -13,7 +13,7 @@ endif
 # every platform and Python in one file; hashes, and no addresses
 LOCK := --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet
 
-.PHONY: demo test check lint bench lock clean
+.PHONY: demo test bench lock clean
 
 demo: $(VENV)/.run  ## run the whole pipeline against the built-in local Console API
 	$(BIN)/statsig-runs demo
@@ -51,8 +51,10 @@ $(VENV)/.run: $(BIN)/python requirements/run.txt pyproject.toml
 	$(INSTALL) --no-build-isolation --no-deps --editable .
 	touch $@
 
+# the older DuckDB is in a folder of its own: --no-deps, or pip measures it against what the environment holds; and
+# --upgrade, or a newer lock leaves in the folder what is there
 $(VENV)/.dev: $(BIN)/python requirements/dev.txt requirements/older-duckdb.txt pyproject.toml
 	$(INSTALL) --require-hashes --no-deps -r requirements/dev.txt
-	$(INSTALL) --require-hashes --target $(VENV)/older-duckdb -r requirements/older-duckdb.txt
+	$(INSTALL) --require-hashes --no-deps --upgrade --target $(VENV)/older-duckdb -r requirements/older-duckdb.txt
 	$(INSTALL) --no-build-isolation --no-deps --editable .
 	touch $@ $(VENV)/.run
