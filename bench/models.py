@@ -2,8 +2,7 @@
 
 Raw tables are written in SQL: some 50 events a run, in one run-level history and four buckets, one run in seven with a
 failed download that is tried again. Each build is a process of its own, timed whole, start of Python included.
-Processor
-time is told as well: on a machine with other work it says more than the clock.
+Processor time is told as well: on a machine with other work it says more than the clock.
 
     python bench/models.py                        10,000 runs: the first build, again, and a build in a warm process
     python bench/models.py --runs 200000          a full refresh and its peak memory

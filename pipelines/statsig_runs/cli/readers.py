@@ -1,4 +1,4 @@
-"""The commands that read only the published copy: query, export, status, check."""
+"""The commands that read only the published copy: query, export, status, check, report."""
 
 from __future__ import annotations
 

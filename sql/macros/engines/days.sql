@@ -1,4 +1,4 @@
-{# Every calendar day from the first to the last day of a relation, as a subquery with one column `day`. Five digits
+{# Every calendar day from the first to the last day of a relation, as a subquery with one column `calendar_day`. Five digits
    make 100,000 days, or 273 years: no engine needs a series function of its own. #}
 {% macro days_between_first_and_last(relation, day) -%}
     select {{ days_later('bounds.first_day', 'numbers.n') }} as calendar_day

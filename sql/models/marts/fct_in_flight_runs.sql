@@ -12,7 +12,6 @@ listed_sources as (
 
 ),
 
-
 histories as (
 
     select * from {{ ref('int_histories') }}
