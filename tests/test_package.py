@@ -1,0 +1,78 @@
+"""The package as its metadata and its map of rooms describe it."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import statsig_runs
+
+PACKAGE = Path(statsig_runs.__file__).parent
+PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+ROOMS = [
+    {"contract", "errors", "packaged", "plan", "progress", "redact", "simulator"},
+    {"api", "dbt_project", "logs", "report", "settings", "summary", "tables"},
+    {"fetch", "models", "readers"},
+    {"refresh", "source"},
+    {"warehouse", "sync", "replay"},
+    {"demo"},
+    {"cli"},
+    {"__main__"},
+]
+"""Floor by floor, from the ground up: a module or folder imports from the floors below its own."""
+
+
+def imports(file: Path) -> Iterator[str]:
+    """The modules that a file imports when it runs, dotted; not those that only its annotations name."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    unused = {
+        id(node)
+        for branch in ast.walk(tree)
+        if isinstance(branch, ast.If) and ast.unparse(branch.test) == "TYPE_CHECKING"
+        for node in ast.walk(branch)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and id(node) not in unused:
+            own = node.module == "statsig_runs"
+            yield from (f"statsig_runs.{alias.name}" for alias in node.names) if own else (node.module,)
+
+
+def test_every_library_that_is_imported_is_a_dependency_of_its_own() -> None:
+    extras = [each for extra in PROJECT["optional-dependencies"].values() for each in extra]
+    declared = {re.match(r"[\w-]+", each)[0].lower() for each in (*PROJECT["dependencies"], *extras)}
+    providers = packages_distributions()
+    imported = {name.partition(".")[0] for file in PACKAGE.rglob("*.py") for name in imports(file)}
+    foreign = imported - sys.stdlib_module_names - {"statsig_runs"}
+    undeclared = {
+        name for name in foreign if not declared & {each.lower().replace("_", "-") for each in providers[name]}
+    }
+    assert undeclared == set()
+
+
+def test_imports_run_downward_only() -> None:
+    floors = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms}
+    for file in PACKAGE.rglob("*.py"):
+        room = file.relative_to(PACKAGE).with_suffix("").parts[0]
+        for name in imports(file):
+            if name.startswith("statsig_runs.") and (target := name.split(".")[1]) != room:
+                assert floors[target] < floors[room], f"{file.relative_to(PACKAGE)} imports {name}"
+
+
+def test_api_and_simulator_know_neither_each_other_nor_any_table() -> None:
+    known = {
+        room: {
+            name.split(".")[1]
+            for file in (PACKAGE / room).rglob("*.py")
+            for name in imports(file)
+            if name.startswith("statsig_runs.")
+        }
+        for room in ("api", "simulator")
+    }
+    assert known == {"api": {"api", "contract", "errors", "redact"}, "simulator": {"simulator"}}
