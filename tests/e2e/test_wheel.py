@@ -28,7 +28,13 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_carries_the_models_the_defaults_and_the_report_and_nothing_of_this_machine(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
-    for name in ("sql/dbt_project.yml", "sql/seeds/status_catalogue.csv", "config.toml", "report/templates/page.css"):
+    for name in (
+        "sql/dbt_project.yml",
+        "sql/seeds/status_catalogue.csv",
+        "config.toml",
+        "report/templates/page.css",
+        "py.typed",
+    ):
         assert f"statsig_runs/{name}" in names
     assert {name.partition("/")[2] for name in names if name.startswith("statsig_runs/sql/models/marts/")}
     assert not [
