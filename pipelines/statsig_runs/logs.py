@@ -11,8 +11,7 @@ import msgspec
 
 from statsig_runs.redact import Redactor, install_log_filter
 
-LEVELS: Final = ("debug", "info", "warning", "error")
-_QUIET: Final = ("urllib3", "filelock", "pyrate_limiter", "requests_ratelimiter", "sqlfluff", "faker")
+_QUIET: Final = ("urllib3", "filelock", "pyrate_limiter")
 
 
 class JsonFormatter(logging.Formatter):
@@ -31,14 +30,13 @@ class JsonFormatter(logging.Formatter):
         return msgspec.json.encode(entry).decode()
 
 
-def configure_logging(level: str | None, log_format: str, secrets: tuple[str, ...] = ()) -> None:
-    """Send all logs to stderr.
+def configure_logging(level: str | None, log_format: str) -> None:
+    """Send all logs to stderr, with everything that looks like a Console API key masked.
 
     Args:
-        level: one of `LEVELS`; by default warnings on a terminal, where a bar shows the rest, and information
-            elsewhere.
+        level: `debug`, `info`, `warning` or `error`; by default warnings on a terminal, where a bar shows the rest, and
+            information elsewhere.
         log_format: `text` or `json`.
-        secrets: texts to mask, besides everything that looks like a Console API key.
     """
     handler = logging.StreamHandler()
     if log_format == "json":
@@ -50,7 +48,7 @@ def configure_logging(level: str | None, log_format: str, secrets: tuple[str, ..
     root.setLevel((level or ("warning" if sys.stderr.isatty() else "info")).upper())
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
-    install_log_filter(Redactor(secrets))
+    install_log_filter(Redactor())
 
 
 def adopt_dlt_logs() -> None:

@@ -24,7 +24,6 @@ _WRITTEN_AS: Final = {
     "parquet": "format parquet, compression zstd",
     "csv": "format csv, header, timestampformat '%Y-%m-%dT%H:%M:%S.%gZ'",
 }
-FORMATS: Final = tuple(_WRITTEN_AS)
 
 
 def export_marts(
@@ -44,7 +43,7 @@ def export_marts(
         connection: of `published.reading`.
         marts_schema: the schema whose tables and views are written.
         folder: where the files go.
-        file_format: one of `FORMATS`. CSV has a header; null is an empty field, an empty text is `""`.
+        file_format: `parquet` or `csv`. CSV has a header; null is an empty field, an empty text is `""`.
         now: when this happens, by default now.
 
     Returns:

@@ -11,6 +11,6 @@ Knows tables by name; neither the API nor what the models mean.
 
 from __future__ import annotations
 
-from statsig_runs.warehouse.files import DEFAULT_DATABASE, STORAGE_VERSION, Schemas, Warehouse
+from statsig_runs.warehouse.files import STORAGE_VERSION, Schemas, Warehouse
 
-__all__ = ["DEFAULT_DATABASE", "STORAGE_VERSION", "Schemas", "Warehouse"]
+__all__ = ["STORAGE_VERSION", "Schemas", "Warehouse"]

@@ -26,7 +26,6 @@ from statsig_runs.warehouse.destinations import Destination, local_file
 if TYPE_CHECKING:
     import duckdb
 
-DEFAULT_DATABASE: Final = Path("data/statsig_runs.duckdb")
 STORAGE_VERSION: Final = "v1.4.0"
 """The oldest DuckDB that opens the files; a file keeps the version that it was created with."""
 
@@ -70,7 +69,7 @@ class Warehouse:
         elif self.database.stem.lower() in self.schemas:
             raise ConfigurationError(
                 f"A database named {self.database.stem!r} would share its name with one of its schemas, which makes "
-                f"every query ambiguous. Choose another file name, such as {DEFAULT_DATABASE.name}."
+                "every query ambiguous. Choose another file name, such as statsig_runs.duckdb."
             )
 
     def prepare(self) -> None:
