@@ -11,6 +11,7 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import statsig_runs
+from statsig_runs import errors
 
 PACKAGE = Path(statsig_runs.__file__).parent
 PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -76,3 +77,10 @@ def test_api_and_simulator_know_neither_each_other_nor_any_table() -> None:
         for room in ("api", "simulator")
     }
     assert known == {"api": {"api", "contract", "errors", "redact"}, "simulator": {"simulator"}}
+
+
+def test_the_tree_of_errors_at_the_head_of_its_module_is_the_tree_of_classes() -> None:
+    drawn = dict(re.findall(r"(\w+Error) +(?:exit )?(\d+|never)", errors.__doc__))
+    del drawn["RequestsSpentError"]  # it ends a sync in good order
+    found = {kind.__name__: kind for kind in vars(errors).values() if isinstance(kind, type)}
+    assert drawn == {name: str(kind.exit_code) for name, kind in found.items() if name != "RequestsSpentError"}

@@ -3,13 +3,16 @@
 import os
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
+import yaml
 
+from statsig_runs.api.client import BASE_URL, RATE_LIMITS
 from statsig_runs.errors import ConfigurationError
 from statsig_runs.packaged import packaged
-from statsig_runs.settings import Settings, load_settings, packaged_defaults
+from statsig_runs.settings import Checks, Settings, load_settings, packaged_defaults
 
 
 @pytest.fixture(autouse=True)
@@ -115,8 +118,17 @@ def test_telemetry_is_off_unless_the_user_turns_it_on(empty_folder: Path) -> Non
     assert run() == "True"
 
 
-def test_every_setting_is_in_the_packaged_file_with_its_default() -> None:
+def test_every_setting_but_the_secrets_has_its_default_in_the_packaged_file() -> None:
     section = packaged_defaults()["sources"]["statsig_runs"]
-    named = {"base_url", "rate_limits", "settle_days", "settle_hours", "terminal_success_statuses", "project"}
-    assert named <= set(section)
+    secrets = {"api_key", "slack_incoming_hook"}
+    assert set(section) == {each.name for each in fields(Settings)} - secrets
+    assert set(section["checks"]) == {each.name for each in fields(Checks)}
     assert packaged("sql").joinpath("dbt_project.yml").is_file()
+
+
+def test_the_client_and_the_models_have_the_same_defaults_when_they_are_used_alone() -> None:
+    section = packaged_defaults()["sources"]["statsig_runs"]
+    assert (section["base_url"], section["rate_limits"]) == (BASE_URL, RATE_LIMITS)
+    of_models = yaml.safe_load(packaged("sql").joinpath("dbt_project.yml").read_text(encoding="utf-8"))["vars"]
+    for name in ("settle_hours", "terminal_success_statuses"):
+        assert of_models["statsig_runs"][name] == section[name]
