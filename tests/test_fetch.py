@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from statsig_runs.api import ConsoleApi
+from statsig_runs.api import ConsoleApi, FailedRun, Patience
 from statsig_runs.contract import AcceptedRun, MissingRun, RejectedRun
 from statsig_runs.errors import ApiRequestError
 from statsig_runs.fetch import Fetch, Fetched, Request
@@ -125,6 +125,21 @@ def test_ids_left_over_are_read_before_the_list(server: Simulator, memory: Memor
     _, fetch, paths = run_fetch(server, memory, tmp_path, Request(max_requests=9), fetch.progress)
     assert {path.rpartition("/")[2] for path in paths[:7]} == set(left)
     assert fetch.progress.leftover == ()
+
+
+def test_a_run_that_the_api_could_not_serve_is_left_over_and_one_that_it_refused_is_not(
+    server: Simulator, memory: Memory, tmp_path: Path
+) -> None:
+    add_runs(server, [1, 2, 3])
+    refusals = {"r2": reply_error(500, "trouble"), "r3": reply_error(418, "no tea")}
+    server.script = lambda path, _: refusals.get(path.rpartition("/")[2])
+    once = Patience(max_attempts=1)
+    request = Request(run_ids=("r1", "r2", "r3"), discover=False)
+    with ConsoleApi(KEY, base_url=server.url, rate_limits="1000/1", limiter_dir=tmp_path, patience=once) as api:
+        fetch = Fetch(api, request, DONE, known=memory.known, unsettled=memory.unsettled, secret=KEY)
+        failed = {outcome.run_id for outcome in fetch if isinstance(outcome, FailedRun)}
+    assert failed == {"r2", "r3"}
+    assert fetch.progress.leftover == ("r2",)
 
 
 def test_pages_that_shift_while_paging_lose_nothing(server: Simulator, memory: Memory, tmp_path: Path) -> None:

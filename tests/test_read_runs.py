@@ -76,6 +76,13 @@ def test_ids_that_the_api_refuses_do_not_stop_the_others(server: Simulator, open
     assert [isinstance(result, FailedRun) for result in results] == [True] * 9 + [False]
 
 
+def test_failures_that_are_not_in_a_row_do_not_stop_the_work(server: Simulator, open_api: Open) -> None:
+    server.script = lambda path, _: Reply(500) if int(path.rpartition("/r")[2]) % 3 else None
+    api = open_api(server.url, threads=1, patience=Patience(max_attempts=1))
+    results = list(api.read_runs(f"r{number}" for number in range(12)))
+    assert [isinstance(result, FailedRun) for result in results] == [False, True, True] * 4
+
+
 @pytest.mark.parametrize(
     "reply", [Reply(500), Reply(302, b"", {"Location": "https://x.invalid"}), Reply(404, b"<html>")]
 )

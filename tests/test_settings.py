@@ -80,6 +80,9 @@ def test_the_folders_own_files_are_read(empty_folder: Path) -> None:
         ("SETTLE_DAYS", "soon", "settle_days must be of type float, not 'soon'"),
         ("SETTLE_HOURS", "-1", "cannot be negative"),
         ("PROJECT", "a-b", "letters, digits and underscores"),
+        ("PROJECT", "raw", "cannot be 'raw'"),
+        ("PROJECT", "Staging_shop", "cannot be 'Staging_shop'"),
+        ("PROJECT", "shop_staging", "cannot be 'shop_staging'"),
     ],
 )
 def test_an_unusable_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str, reason: str) -> None:

@@ -5,6 +5,7 @@ import math
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -81,6 +82,16 @@ def test_what_goes_wrong_on_the_way_is_tried_again(fault: str, open_api: Open) -
         assert isinstance(api.read_run("r"), FetchedRun)
     assert (api.usage.requests, api.usage.retries) == (2, 1)
     assert api.usage.rate_limited == int(fault.startswith("429"))
+
+
+def test_an_answer_after_a_429_ends_the_row_of_pauses_that_double(open_api: Open) -> None:
+    def answer(connection: socket.socket, before: int) -> None:
+        send(http(429, b"") if before < 2 else http(200, BODY))(connection, before)
+
+    with WireServer(answer) as server:
+        api = open_api(server.url)
+        api.read_run("r")
+        assert api._limiter.pause(time.monotonic(), 0) <= 0.3125
 
 
 @pytest.mark.parametrize("fault", [fault for fault in FAULTS if not fault.startswith("429")])
