@@ -196,6 +196,10 @@ def test_a_year_of_daily_data_weighs_at_most_2_mb(tmp_path):
     assert output.stat().st_size <= 2_000_000
     text = output.read_text()
     assert "week of Mon 16 Nov" in text
+    # the oldest week begins on the Monday before the year that is shown; the axis names the same day
+    first_axis = re.search(r'<section id="errors".*?<svg.*?</svg>', text, re.DOTALL)[0]
+    assert re.search(r"week of Mon 17 Nov</th>", text)
+    assert ">17 Nov</text>" in first_axis
     # the first run's date is a day older than the year that is shown
     assert len(re.findall(r"<td class=[sf] ", text)) == 10 * 364
     assert "522 runs failed in whole or in part since 2025-11-23" in text

@@ -131,6 +131,14 @@ def test_every_chart_is_drawn(visit, pages, width):
     assert drawn == [{"isWide": True, "hasMarks": True, "isInside": True, "labels": True}] * 9
 
 
+def test_the_charts_of_a_row_stand_on_one_line_and_one_alone_is_no_wider(visit, pages):
+    tab = visit(pages.troubled)
+    boxes = tab.locator("#errors .plot svg").evaluate_all("(all) => all.map((svg) => svg.getBoundingClientRect())")
+    assert len({round(box["bottom"]) for box in boxes}) == 1
+    tab.evaluate("document.querySelectorAll('#durations .chart').forEach((chart, n) => n && chart.remove())")
+    assert tab.locator("#durations .chart").bounding_box()["width"] < 400
+
+
 def test_a_timeline_is_drawn_with_every_attempt_in_its_row(visit, pages):
     tab = visit(pages.troubled)
     run = tab.locator(".run", has_text="Events EU 2026-11-22 scheduled")

@@ -123,9 +123,11 @@ def _place(frame: pd.DataFrame, *, is_weekly: bool) -> pd.DataFrame:
     length = timedelta(days=7 if is_weekly else 1) / timedelta(milliseconds=1)
     begin = pd.to_datetime(frame["period"], utc=True).dt.as_unit("ms").astype("int64").astype(float)
     label = frame["period"].map(lambda period: f"{'week of ' if is_weekly else ''}{words.day(period)}")
-    return frame.assign(
-        begin=begin, middle=begin + length / 2, end=begin + length, bar_end=begin + length * 0.9, label=label
-    )
+    middle = begin + length / 2
+    bar = {"bar_begin": begin + length * 0.05, "bar_end": begin + length * 0.95}
+    # a week is named by its Monday, as its label says it; a day beneath its point
+    named_at = begin if is_weekly else middle
+    return frame.assign(begin=begin, middle=middle, end=begin + length, named_at=named_at, label=label, **bar)
 
 
 def _stack(frame: pd.DataFrame, kinds: dict[str, str]) -> list[alt.Chart]:
@@ -180,10 +182,10 @@ def _finish(
     first, last = frame["begin"].min(), frame["end"].max()
     is_bar = layers[0].encoding.x2 is not alt.Undefined
     # of Vega's own ticks some would crowd, and a single day would be named at every hour
-    ticks = frame["middle"].iloc[:: -(-len(frame) // _TICKS)].tolist()
+    ticks = frame["named_at"].iloc[:: -(-len(frame) // _TICKS)].tolist()
     axis = alt.Axis(format="%-d %b", values=ticks, labelFlush=True, grid=False)
     x = alt.X(
-        "begin:T" if is_bar else "middle:T", scale=alt.Scale(type="utc", domain=[first, last], nice=False), axis=axis
+        "bar_begin:T" if is_bar else "middle:T", scale=alt.Scale(type="utc", domain=[first, last], nice=False), axis=axis
     )
     # numbers only: what is not needed to draw does not enter the drawing
     chart = alt.layer(
