@@ -99,6 +99,11 @@ def test_no_page_scrolls_sideways(visit, pages, state, width, scheme):
     assert tab.complaints == []
 
 
+@pytest.mark.parametrize("width", [320, 721, 900])
+def test_no_width_between_a_small_phone_and_a_desk_scrolls_sideways(visit, pages, width):
+    assert visit(pages.troubled, width=width).evaluate("document.documentElement.scrollWidth") == width
+
+
 @WIDTHS
 def test_every_chart_is_drawn(visit, pages, width):
     tab = visit(pages.troubled, width=width)
@@ -289,3 +294,14 @@ def test_printed_it_is_light_and_without_what_paper_cannot_do(visit, pages):
     assert tab.locator("nav").is_hidden()
     assert tab.locator("#local").is_hidden()
     assert tab.locator(".sources").is_visible()
+
+
+def test_paper_has_the_tables_of_a_desk_and_no_text_larger_than_its_body(visit, pages):
+    # A4 between margins of a centimetre is narrower than the widest phone that the page knows
+    tab = visit(pages.troubled, width=718)
+    tab.emulate_media(media="print", color_scheme="light")
+    assert tab.locator(".sources thead").is_visible()
+    sizes = "(all) => all.map((text) => parseFloat(getComputedStyle(text).fontSize))"
+    assert max(tab.locator("td small, .keys, .origin").evaluate_all(sizes)) < tab.locator("body").evaluate(
+        "(body) => parseFloat(getComputedStyle(body).fontSize)"
+    )
