@@ -14,7 +14,7 @@ import duckdb
 import pytest
 
 from statsig_runs.errors import ConfigurationError
-from statsig_runs.report import page, summary, words, write_report, write_summary_png
+from statsig_runs.report import frames, page, summary, words, write_report, write_summary_png
 from statsig_runs.report.frames import Marts
 from statsig_runs.report.grid import build_grid
 from statsig_runs.report.headline import as_text, build_flight_sentence, build_headline
@@ -125,6 +125,27 @@ def test_a_failed_runs_timeline_names_each_attempt(html):
     )[0]
     told = "failed queue 2 min download failed after 12 min download retry failed after 16 min"
     assert Reader(run).text.count(told) == 2
+
+
+def test_a_run_in_progress_is_drawn_however_old_it_is(troubled, tmp_path, monkeypatch):
+    monkeypatch.setattr(frames, "LAST_RUNS", 4)
+    html = write_report(troubled, tmp_path / "report.html").read_text()
+    listed = html.split("<h3>The last 4 runs, and all that are in progress</h3>")[1].split("<h3>")[0]
+    # three of the newest four are in progress, and two older ones
+    assert re.findall(r"<span class=.what.>([^<]*)<", listed) == [
+        *["in progress"] * 3,
+        "succeeded",
+        *["in progress"] * 2,
+    ]
+
+
+def test_a_slow_or_retried_run_is_named_by_its_sources_and_linked_to_its_timeline(html):
+    text = section(html, "slow")
+    assert "Ω… 2026-11-22 06:00 succeeded recovered 26 h 44 min 0 1" in text
+    assert "Events EU 2026-11-22 06:00 failed 40 min 1 2" in text
+    links = re.findall(r'<a class="who" href="#(run\d+)"', html)
+    assert len(links) == 20
+    assert all(f'id="{link}"' in html for link in links)
 
 
 def test_every_failed_run_is_drawn(html, troubled):

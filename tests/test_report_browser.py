@@ -105,6 +105,15 @@ def test_no_width_between_a_small_phone_and_a_desk_scrolls_sideways(visit, pages
 
 
 @WIDTHS
+def test_how_often_a_run_was_retried_is_seen_without_scrolling(visit, pages, width):
+    tab = visit(pages.troubled, width=width)
+    cells = tab.locator(".ranking td.num").evaluate_all("(all) => all.map((cell) => cell.getBoundingClientRect())")
+    # 20 runs: how long, retries, errors
+    assert len(cells) == 60
+    assert max(cell["right"] for cell in cells) < width
+
+
+@WIDTHS
 def test_every_chart_is_drawn(visit, pages, width):
     tab = visit(pages.troubled, width=width)
     drawn = tab.evaluate(

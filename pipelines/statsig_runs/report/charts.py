@@ -185,7 +185,9 @@ def _finish(
     ticks = frame["named_at"].iloc[:: -(-len(frame) // _TICKS)].tolist()
     axis = alt.Axis(format="%-d %b", values=ticks, labelFlush=True, grid=False)
     x = alt.X(
-        "bar_begin:T" if is_bar else "middle:T", scale=alt.Scale(type="utc", domain=[first, last], nice=False), axis=axis
+        "bar_begin:T" if is_bar else "middle:T",
+        scale=alt.Scale(type="utc", domain=[first, last], nice=False),
+        axis=axis,
     )
     # numbers only: what is not needed to draw does not enter the drawing
     chart = alt.layer(

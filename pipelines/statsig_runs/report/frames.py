@@ -44,6 +44,7 @@ class Marts:
     slowest: list[Row] = field(default_factory=list)
     most_retried: list[Row] = field(default_factory=list)
     last_runs: list[Row] = field(default_factory=list)
+    newest_count: int = 0
     failed_runs: list[Row] = field(default_factory=list)
     failed_count: int = 0
     findings: list[Row] = field(default_factory=list)
@@ -153,7 +154,8 @@ def _read_details(con: duckdb.DuckDBPyConnection, marts: Marts, since: date) -> 
         order by retry_count desc, error_count desc, created_at desc, run_id limit ?""",
         [since, TOP_RUNS],
     )
-    marts.last_runs = rows(con, "select * from fct_runs order by created_at desc, run_id limit ?", [LAST_RUNS])
+    marts.last_runs = rows(con, _LAST_RUNS, [[run["run_id"] for run in marts.in_flight], LAST_RUNS])
+    marts.newest_count = min(LAST_RUNS, len(marts.last_runs))
     failed = "from fct_runs where created_date >= ? and effective_outcome in ('failed', 'stalled', 'partial')"
     marts.failed_runs = rows(con, f"select * {failed} order by created_at desc, run_id limit ?", [since, FAILED_RUNS])
     (marts.failed_count,) = con.execute(f"select count(*) {failed}", [since]).fetchone() or (0,)
@@ -169,6 +171,14 @@ _IN_FLIGHT: Final = f"""
     order by is_late desc nulls last, created_at, flight.run_id
     limit {IN_FLIGHT}
 """  # noqa: S608
+
+# a run that hangs is no longer among the newest, and the one that somebody wants to see
+_LAST_RUNS: Final = """
+    from fct_runs
+    where run_id in (select unnest(?))
+        or run_id in (select run_id from fct_runs order by created_at desc, run_id limit ?)
+    order by created_at desc, run_id
+"""
 
 _TROUBLED_SINCE: Final = """
     with ranked as (

@@ -68,6 +68,7 @@ def write_report(published: Path, output: Path, *, schema: str = "statsig") -> P
     runs = {run["run_id"]: run for of in (marts.last_runs, marts.slowest, marts.most_retried) for run in of}
     runs |= {run["run_id"]: run for run in marts.failed_runs if run["run_id"] not in runs}
     attempts, buckets = map(group_rows, read_timelines(published, schema, list(runs)))
+    about["sources_of"] = {run_id: sorted({bucket["source"] for bucket in of}) for run_id, of in buckets.items()}
     without_timelines = template.render(about, **_arrange(marts, runs, {}))
     budget = PAGE_BYTES - len(without_timelines.encode())
     timelines = _draw(environment, marts, runs, attempts, buckets, budget)
