@@ -109,6 +109,10 @@ def test_every_figure_says_its_mart_and_as_of_when(html):
         assert section(html, name).endswith(f"From {models}, as of 2026-11-23 09:40")
 
 
+def test_a_newest_day_that_goes_on_is_called_open(html):
+    assert "The newest point is a day that is not over." in section(html, "errors")
+
+
 def test_a_cell_of_the_grid_tells_outcome_and_landing_lag(html):
     row = re.search(r"<bdi>Events EU</bdi></th>(<td class=\w .*)</tr>", html)
     cells = re.findall(r'<td class=(\w) aria-label="([^"]*)">', row[1])
@@ -234,6 +238,14 @@ def test_before_the_first_run_the_page_says_what_to_do(troubled, tmp_path):
     assert "Run statsig-runs sync" in text
 
 
+def test_a_newest_day_that_is_over_is_not_called_open(tmp_path):
+    runs = [day_of("Orders", "2026-11-22", *HEALTHY)]
+    text = read(build_published(tmp_path / "runs.duckdb", runs), tmp_path).text
+    assert "Shown: 1 run created 2026-11-22." in text
+    assert "By the day in which a run was created" in text
+    assert "that is not over" not in text
+
+
 def test_one_source_without_a_failure_has_a_page_that_says_so(troubled, tmp_path):
     one = copy_marts(troubled, tmp_path / "one.duckdb", keep_source="Support events")
     text = read(one, tmp_path).text
@@ -317,16 +329,21 @@ def test_the_first_sentence_fits_every_number_of_sources(healths, sentence):
 
 
 @pytest.mark.parametrize(
-    ("running", "late", "sentence"),
+    ("running", "late", "unjudged", "sentence"),
     [
-        (0, 0, "Nothing is running."),
-        (1, 0, "1 run is in progress and on time."),
-        (1, 1, "1 run is in progress and late."),
-        (3, 2, "3 runs are in progress, 2 of them late."),
+        (0, 0, 0, "Nothing is running."),
+        (1, 0, 0, "1 run is in progress and on time."),
+        (1, 1, 0, "1 run is in progress and late."),
+        (1, 0, 1, "1 run is in progress; too few have finished to tell what is late."),
+        (3, 2, 0, "3 runs are in progress, 2 of them late."),
+        (3, 2, 1, "3 runs are in progress, 2 of them late."),
+        (3, 0, 0, "3 runs are in progress, none of them late."),
+        (3, 0, 1, "3 runs are in progress, none of them late as far as can be told."),
+        (3, 0, 3, "3 runs are in progress; too few have finished to tell what is late."),
     ],
 )
-def test_the_second_sentence_counts_what_runs_and_what_is_late(running, late, sentence):
-    marts = Marts(schema="statsig", as_of=None, in_flight_count=running, late_count=late)
+def test_the_second_sentence_counts_what_runs_and_what_is_late(running, late, unjudged, sentence):
+    marts = Marts(schema="statsig", as_of=None, in_flight_count=running, late_count=late, unjudged_count=unjudged)
     assert build_flight_sentence(marts) == sentence
 
 

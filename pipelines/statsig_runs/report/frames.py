@@ -40,6 +40,7 @@ class Marts:
     in_flight: list[Row] = field(default_factory=list)
     in_flight_count: int = 0
     late_count: int = 0
+    unjudged_count: int = 0
     freshness: list[Row] = field(default_factory=list)
     slowest: list[Row] = field(default_factory=list)
     most_retried: list[Row] = field(default_factory=list)
@@ -116,8 +117,8 @@ def _read(con: duckdb.DuckDBPyConnection, schema: str, *, with_details: bool) ->
     marts.is_weekly = (marts.last_date - marts.first_date).days >= DAILY_UP_TO
     marts.sources = _read_sources(con)
     marts.in_flight = rows(con, _IN_FLIGHT)
-    counts = "select count(*), count(*) filter (is_late) from fct_in_flight_runs"
-    marts.in_flight_count, marts.late_count = con.execute(counts).fetchone() or (0, 0)
+    counts = "select count(*), count(*) filter (is_late), count(*) filter (is_late is null) from fct_in_flight_runs"
+    marts.in_flight_count, marts.late_count, marts.unjudged_count = con.execute(counts).fetchone() or (0, 0, 0)
     marts.freshness = rows(
         con,
         """select source, date_stamp, run_count, latest_run_id, latest_outcome, landing_lag_seconds, is_landed

@@ -48,11 +48,14 @@ def build_flight_sentence(marts: Marts) -> str:
     """Say `2 runs are in progress, 1 of them late.`."""
     if not marts.in_flight_count:
         return "Nothing is running."
-    verb = "is" if marts.in_flight_count == 1 else "are"
-    late = f", {marts.late_count:,} of them late" if marts.late_count else ", none of them late"
+    running = f"{words.count(marts.in_flight_count, 'run')} {'is' if marts.in_flight_count == 1 else 'are'} in progress"
+    if marts.unjudged_count == marts.in_flight_count:
+        return f"{running}; too few have finished to tell what is late."
     if marts.in_flight_count == 1:
-        late = " and late" if marts.late_count else " and on time"
-    return f"{words.count(marts.in_flight_count, 'run')} {verb} in progress{late}."
+        return f"{running} and {'late' if marts.late_count else 'on time'}."
+    late = f"{marts.late_count:,} of them late" if marts.late_count else "none of them late"
+    is_known = marts.late_count or not marts.unjudged_count
+    return f"{running}, {late}{'' if is_known else ' as far as can be told'}."
 
 
 def as_text(parts: Parts) -> str:

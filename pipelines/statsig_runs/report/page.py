@@ -10,7 +10,7 @@ import base64
 import hashlib
 import os
 import tempfile
-from datetime import date
+from datetime import date, timedelta
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
@@ -117,7 +117,7 @@ def _grid(marts: Marts) -> dict[str, Any]:
 def _charts(marts: Marts) -> dict[str, Any]:
     """Charts as a page wants them; nothing to draw before the first run."""
     if marts.as_of is None or marts.outcomes.empty:
-        return {"outcome_charts": [], "duration_charts": [], "more_stages": 0}
+        return {"outcome_charts": [], "duration_charts": [], "more_stages": 0, "is_open": False}
     from statsig_runs.report import charts
 
     present = [str(stage) for stage in marts.durations["stage"].unique()]
@@ -134,6 +134,7 @@ def _charts(marts: Marts) -> dict[str, Any]:
         "outcome_charts": charts.draw_outcomes(marts.outcomes, is_weekly=marts.is_weekly),
         "duration_charts": durations,
         "more_stages": len(present) - len(stages),
+        "is_open": marts.as_of.date() < marts.outcomes["period"].max().date() + timedelta(7 if marts.is_weekly else 1),
     }
 
 
