@@ -28,7 +28,9 @@ from tests.report_runs import (
     copy_marts,
     day_of,
 )
-from tests.written_runs import at
+from tests.written_runs import at, history, payload
+
+AHEAD = ("2026-11-22T06:00:00.000 enqueued", "2026-11-22T07:00:00.000 pulse_complete")
 
 
 class Reader(HTMLParser):
@@ -272,6 +274,20 @@ def test_the_summary_shows_names_as_text_and_the_worst_first(troubled, monkeypat
     assert "&lt;/script&gt;&lt;img src=x onerror" in svg
     assert "and 2 more sources, all in" in svg
     assert "<img" not in svg
+
+
+def test_the_summary_says_of_its_hours_that_they_are_since_the_last_success(troubled):
+    svg = summary.render_summary(troubled, "statsig")
+    assert re.findall(r">(Last success|122.2 h ago|never)<", svg) == ["Last success", *["122.2 h ago"] * 2, "never"]
+
+
+def test_a_date_stamp_far_ahead_does_not_end_the_grid(tmp_path):
+    runs = [day_of("Orders", f"2026-11-{day}", *HEALTHY) for day in (21, 22)]
+    ahead = payload("ahead", ["Orders"], ["2226-11-21"], history(*AHEAD), {("Orders", "2226-11-21"): history(*AHEAD)})
+    published = build_published(tmp_path / "runs.duckdb", [*runs, ahead])
+    html = write_report(published, tmp_path / "report.html").read_text()
+    assert re.findall(r'abbr="([\d-]+)"', html) == ["2026-11-20", "2026-11-21"]
+    assert ">Sat 21 Nov</text>" in summary.render_summary(published, "statsig")
 
 
 def test_the_summary_before_the_first_run_is_a_picture_too(troubled, tmp_path):

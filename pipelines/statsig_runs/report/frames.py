@@ -20,6 +20,8 @@ Row = dict[str, Any]
 
 WINDOW: Final = timedelta(days=365)
 """How far back the page looks from the newest fetch."""
+AHEAD: Final = timedelta(days=1)
+"""How far a date stamp may be ahead of the newest fetch, for zones ahead of UTC; one typed wrong would end the grid."""
 DAILY_UP_TO: Final = 62
 """With more days than this a point of a chart is a week."""
 LAST_RUNS, TOP_RUNS, IN_FLIGHT, FAILED_RUNS, FINDING_EXAMPLES = 20, 10, 50, 2000, 5
@@ -122,8 +124,8 @@ def _read(con: duckdb.DuckDBPyConnection, schema: str, *, with_details: bool) ->
     marts.freshness = rows(
         con,
         """select source, date_stamp, run_count, latest_run_id, latest_outcome, landing_lag_seconds, is_landed
-        from fct_date_freshness where date_stamp >= ? order by date_stamp""",
-        [since],
+        from fct_date_freshness where date_stamp between ? and ? order by date_stamp""",
+        [since, as_of.date() + AHEAD],
     )
     if with_details:
         _read_details(con, marts, since)
