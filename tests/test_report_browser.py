@@ -101,7 +101,12 @@ def test_no_page_scrolls_sideways(visit, pages, state, width, scheme):
 
 @pytest.mark.parametrize("width", [320, 721, 900])
 def test_no_width_between_a_small_phone_and_a_desk_scrolls_sideways(visit, pages, width):
-    assert visit(pages.troubled, width=width).evaluate("document.documentElement.scrollWidth") == width
+    tab = visit(pages.troubled, width=width)
+    assert tab.evaluate("document.documentElement.scrollWidth") == width
+    # "download" stands in one line
+    assert (
+        tab.locator(".flight td bdi", has_text="download").first.evaluate("(name) => name.getClientRects().length") == 1
+    )
 
 
 @WIDTHS
