@@ -10,11 +10,11 @@ import dlt
 import duckdb
 import pytest
 
-from statsig_runs.contract import RejectedRun, read_run
+from statsig_runs.contract import MissingRun, RejectedRun, read_run
 from statsig_runs.errors import ConfigurationError, StorageError
 from statsig_runs.plan import Progress
 from statsig_runs.progress import LogWatch
-from statsig_runs.replay import rebuild
+from statsig_runs.replay import rebuild, run_replay
 from statsig_runs.settings import Settings, load_settings
 from statsig_runs.summary import Summary
 from statsig_runs.tables import SCHEMAS
@@ -85,6 +85,27 @@ def test_a_replay_rebuilds_tables_that_were_damaged(warehouse: Warehouse, settin
         connection.execute("delete from statsig_raw.ingestion_run_sources")
     replay(warehouse, settings)
     assert content(warehouse) == before
+
+
+def test_a_run_that_was_missing_after_its_last_payload_stays_missing(warehouse: Warehouse, settings: Settings) -> None:
+    load(warehouse, payload(), payload(runID="back"))
+    gone = [MissingRun(run_id, NOW + timedelta(hours=1), "not found") for run_id in ("r1", "back", "never seen")]
+    Loader(dlt.destinations.duckdb(str(warehouse.database)), warehouse.schemas, warehouse.state).load(gone, Progress())
+    load(warehouse, payload(runID="back"), hours=2)
+    before = content(warehouse)
+    assert [run_id for run_id, _, _ in before["missing_runs"]] == ["never seen", "r1"]
+    replay(warehouse, settings)
+    assert content(warehouse) == before
+
+
+def test_an_archive_without_a_run_leaves_every_table_there_and_empty(
+    warehouse: Warehouse, settings: Settings, tmp_path: Path
+) -> None:
+    archive = tmp_path / "empty.ndjson"
+    archive.write_text("\n")
+    run_replay(warehouse, settings, LogWatch(), archive, None)
+    assert content(warehouse) == {table: [] for table in SCHEMAS}
+    assert rows(warehouse, "select * from statsig.fct_runs") == []
 
 
 def test_a_run_whose_newest_payload_was_refused_is_rebuilt_from_the_last_good_one(

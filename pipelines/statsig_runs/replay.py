@@ -13,12 +13,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import islice
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
 import msgspec
 
-from statsig_runs.contract import AcceptedRun, RejectedRun, read_run
+from statsig_runs.contract import AcceptedRun, MissingRun, RejectedRun, read_run
 from statsig_runs.errors import ConfigurationError, StorageError
 from statsig_runs.refresh import finish
 from statsig_runs.source import BATCH_SIZE
@@ -99,6 +100,7 @@ def rebuild(
 
 def _load(loader: Loader, payloads: Iterable[Payload], settings: Settings, summary: Summary, watch: Watch) -> None:
     done = 0
+    absences = loader.missing()
     stream = iter(payloads)
     while batch := [read_run(body, fetched_at=fetched_at) for body, fetched_at in islice(stream, BATCH_SIZE)]:
         known = loader.known({run.run_id for run in batch}, now=summary.started_at, settle_days=settings.settle_days)
@@ -110,12 +112,21 @@ def _load(loader: Loader, payloads: Iterable[Payload], settings: Settings, summa
                 superseded.append(run)
             else:
                 current.append(run)
-        loader.load(current, loader.progress(), superseded)
+        loader.load([*current, *_still_missing(absences, current)], loader.progress(), superseded)
         for run in current:
             before = known.get(run.run_id)
             summary.count(run, before.content_hash if before else None)
         done += len(batch)
         watch.fetched(done, None)
+    if not done:
+        loader.load([], loader.progress())  # an archive without a run: the tables and marts are there, empty
+
+
+def _still_missing(absences: Iterable[MissingRun], loaded: Iterable[AcceptedRun | RejectedRun]) -> Iterator[MissingRun]:
+    """The missing among the runs of a load: a payload from before the 404 does not bring its run back."""
+    runs = sorted((run for run in loaded if isinstance(run, AcceptedRun)), key=attrgetter("fetched_at"))
+    fetched_at = {run.run_id: run.fetched_at for run in runs}
+    return (each for each in absences if each.run_id in fetched_at and fetched_at[each.run_id] < each.fetched_at)
 
 
 @contextmanager

@@ -113,14 +113,15 @@ def build_tables(
     runs = list({run.run_id: run for run in by_age}.values())
     payloads = list({(run.run_id, run.content_hash): run for run in (*superseded, *by_age)}.values())
     refusals = list({(run.run_id, run.content_hash): run for run in rejected}.values())
-    absences = list({run.run_id: run for run in missing}.values())
+    absences = {run.run_id: run for run in missing}
+    found = [run.run_id for run in runs if run.run_id not in absences]
     tables = {
         "ingestion_runs": _runs(runs),
         "ingestion_run_sources": _distinct(runs, "ingestion_run_sources", "sources"),
         "ingestion_run_date_stamps": _distinct(runs, "ingestion_run_date_stamps", "dateStamps"),
         "run_payloads": _rows("run_payloads", payloads),
         "rejected_runs": _rows("rejected_runs", refusals),
-        "missing_runs": _with_tombstones("missing_runs", _rows("missing_runs", absences), _ids(runs)),
+        "missing_runs": _with_tombstones("missing_runs", _rows("missing_runs", list(absences.values())), found),
     }
     return tables | _histories(runs)
 
@@ -128,10 +129,6 @@ def build_tables(
 def order_events(listed: Sequence[StatusEvent]) -> list[StatusEvent]:
     """Oldest first; events of the same instant keep the reverse of the API's order, which is newest first."""
     return sorted(reversed(listed), key=_status_at)  # noqa: C414  the sort is stable, so this order matters
-
-
-def _ids(runs: Sequence[AcceptedRun]) -> list[str]:
-    return [run.run_id for run in runs]
 
 
 def _runs(accepted: Sequence[AcceptedRun]) -> pa.Table:

@@ -14,6 +14,7 @@ import dlt
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from dlt.pipeline.exceptions import PipelineStepFailed
 
+from statsig_runs.contract import MissingRun
 from statsig_runs.plan import KnownRun, Progress, is_settled
 from statsig_runs.source import Outcome, loaded_batch
 from statsig_runs.warehouse.failures import CONNECTING, cause_of, is_outage, translated
@@ -151,6 +152,12 @@ class Loader:
         missing = f"runs.run_id not in (select run_id from {self._qualified(self.schemas.raw)}.missing_runs)"  # noqa: S608
         known = self._query_known(missing, [], now, settle_days)
         return [run.run_id for run in known if full or not run.is_settled]
+
+    def missing(self) -> list[MissingRun]:
+        """The runs that the API answered 404 for when it was last asked."""
+        raw = self._qualified(self.schemas.raw)
+        rows = self._query(f"select run_id, fetched_at, message from {raw}.missing_runs", [])  # noqa: S608
+        return [MissingRun(run_id, _in_utc(fetched_at), message) for run_id, fetched_at, message in rows or ()]
 
     def has_tables(self) -> bool:
         """Whether anything was ever loaded."""
