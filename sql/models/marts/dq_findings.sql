@@ -53,6 +53,12 @@ newest_payloads as (
 
 ),
 
+status_catalogue as (
+
+    select * from {{ ref('status_catalogue') }}
+
+),
+
 unknown_fields as (
 
     {{ unknown_payload_fields('newest_payloads') }}
@@ -76,17 +82,20 @@ stages as (
 
 ),
 
--- a status of unknown phase is a stage of its own
+-- a status of unknown phase is a stage of its own; the catalogue may know one as just that
 unknown_status as (
 
     select
         'unknown_status' as finding,
-        run_id,
-        source,
-        date_stamp,
-        'status ' || last_status || ' is not in the catalogue and follows no known pattern' as detail
+        attempts.run_id,
+        attempts.source,
+        attempts.date_stamp,
+        'status ' || attempts.last_status || ' is not in the catalogue and follows no known pattern' as detail
     from attempts
-    where not is_known_phase
+    left join status_catalogue on attempts.last_status = status_catalogue.status
+    where
+        not attempts.is_known_phase
+        and status_catalogue.status is null
 
 ),
 
