@@ -166,6 +166,26 @@ def test_an_older_payload_is_kept_but_does_not_replace_a_newer_state(
     assert rows(warehouse, "select count(*) from run_payloads") == [(2,)]
 
 
+def test_an_older_sight_of_a_payload_does_not_replace_a_newer_one(
+    warehouse: Warehouse, settings: Settings, tmp_path: Path
+) -> None:
+    load(warehouse, payload(latestStatus="first"), hours=1)
+    load(warehouse, payload(latestStatus="now"), hours=3)
+    archive = tmp_path / "old.ndjson"
+    lines = [(0, "now"), (2.5, "first"), (2, "first"), (0, "first")]
+    archive.write_text(
+        "\n".join(
+            json.dumps({"fetched_at": str(NOW + timedelta(hours=hours)), "payload": payload(latestStatus=status)})
+            for hours, status in lines
+        )
+    )
+    replay(warehouse, settings, archive)
+    assert rows(warehouse, "select payload ->> 'latestStatus', fetched_at from run_payloads order by 2") == [
+        ("first", NOW + timedelta(hours=2.5)),
+        ("now", NOW + timedelta(hours=3)),
+    ]
+
+
 def test_a_damaged_archive_says_what_was_kept(warehouse: Warehouse, settings: Settings, tmp_path: Path) -> None:
     archive = tmp_path / "cut.ndjson.gz"
     archive.write_bytes(gzip.compress(json.dumps(payload()).encode())[:-20])

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 Payload = tuple[bytes, datetime]
 _GZIP_MAGIC: Final = b"\x1f\x8b"
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
 class _Line(msgspec.Struct):
@@ -112,6 +113,8 @@ def _load(loader: Loader, payloads: Iterable[Payload], settings: Settings, summa
                 superseded.append(run)
             else:
                 current.append(run)
+        seen = loader.payload_times({run.run_id for run in superseded})
+        superseded = [run for run in superseded if run.fetched_at > seen.get((run.run_id, run.content_hash), _NEVER)]
         loader.load([*current, *_still_missing(absences, current)], loader.progress(), superseded)
         for run in current:
             before = known.get(run.run_id)

@@ -109,9 +109,11 @@ def build_tables(
     kept. Of superseded runs only the payloads are.
     Shapes: see `SCHEMAS`; timestamps are UTC microseconds.
     """
-    by_age = sorted(accepted, key=attrgetter("fetched_at"))
-    runs = list({run.run_id: run for run in by_age}.values())
-    payloads = list({(run.run_id, run.content_hash): run for run in (*superseded, *by_age)}.values())
+    age = attrgetter("fetched_at")
+    accepted = sorted(accepted, key=age)
+    runs = list({run.run_id: run for run in accepted}.values())
+    seen = sorted((*superseded, *accepted), key=age)
+    payloads = list({(run.run_id, run.content_hash): run for run in seen}.values())
     refusals = list({(run.run_id, run.content_hash): run for run in rejected}.values())
     absences = {run.run_id: run for run in missing}
     found = [run.run_id for run in runs if run.run_id not in absences]

@@ -147,6 +147,19 @@ class Loader:
             found |= {run.run_id: run for run in self._query_known(condition, part, now, settle_days)}
         return found
 
+    def payload_times(self, run_ids: Collection[str]) -> dict[tuple[str, str], datetime]:
+        """When each payload of these runs was seen last, by run id and content hash."""
+        ids = list(run_ids)
+        seen: dict[tuple[str, str], datetime] = {}
+        for start in range(0, len(ids), _IDS_PER_QUERY):
+            part = ids[start : start + _IDS_PER_QUERY]
+            condition = f"run_id in ({', '.join(['%s'] * len(part))})"
+            raw = self._qualified(self.schemas.raw)
+            sql = f"select run_id, content_hash, fetched_at from {raw}.run_payloads where {condition}"  # noqa: S608
+            rows = self._query(sql, part) or ()
+            seen |= {(run_id, content_hash): _in_utc(fetched_at) for run_id, content_hash, fetched_at in rows}
+        return seen
+
     def to_read_again(self, *, now: datetime, settle_days: float, full: bool = False) -> list[str]:
         """Ids of the runs that may still change, or of all: fetched longest ago first, missing ones left out."""
         missing = f"runs.run_id not in (select run_id from {self._qualified(self.schemas.raw)}.missing_runs)"  # noqa: S608
