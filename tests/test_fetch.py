@@ -106,7 +106,7 @@ def test_what_max_requests_cuts_off_is_first_in_the_next_sync(
     add_runs(server, [20 + number for number in range(95)])
     _, fetch, paths = run_fetch(server, memory, tmp_path, Request(max_requests=4), Progress())
     assert len(paths) == 4
-    assert fetch.progress == Progress(page=4)
+    assert fetch.progress == Progress(page=4, oldest=NOW - timedelta(days=59))
     seen = len(memory.runs)
     while not fetch.progress.is_complete:
         _, fetch, paths = run_fetch(server, memory, tmp_path, Request(max_requests=4), fetch.progress)
@@ -114,6 +114,54 @@ def test_what_max_requests_cuts_off_is_first_in_the_next_sync(
         assert len(memory.runs) > seen
         seen = len(memory.runs)
     assert seen == 95
+
+
+@pytest.mark.parametrize("most", [1, 10])
+@pytest.mark.parametrize("ascending", [False, True])
+def test_fewer_requests_than_the_settle_window_has_pages_bring_everything_in_time(
+    memory: Memory, tmp_path: Path, most: int, *, ascending: bool
+) -> None:
+    with Simulator(api_key=KEY, ascending=ascending) as server:
+        add_runs(server, [number / 20 for number in range(600)])  # 20 a day: 28 pages in the window
+        progress = Progress()
+        for _ in range(60 // most):
+            _, fetch, paths = run_fetch(server, memory, tmp_path, Request(max_requests=most), progress)
+            progress = fetch.progress
+            assert len(paths) == most
+    assert len(memory.runs) == 600
+    assert progress.is_complete
+
+
+def test_ids_left_over_by_a_cut_are_not_all_unsettled_runs(server: Simulator, memory: Memory, tmp_path: Path) -> None:
+    add_runs(server, [number / 20 for number in range(400)])
+    run_fetch(server, memory, tmp_path, Request(), Progress())
+    request = Request(run_ids=("r19.95", "r19.9"), max_requests=5)
+    _, fetch, _ = run_fetch(server, memory, tmp_path, request)
+    assert fetch.progress.leftover == ("r19.95", "r19.9")
+    assert fetch.progress.page == 5
+
+
+def test_a_catch_up_that_is_cut_off_leaves_no_gap(server: Simulator, memory: Memory, tmp_path: Path) -> None:
+    add_runs(server, [60 + number for number in range(100)])
+    _, fetch, _ = run_fetch(server, memory, tmp_path, Request(), Progress())
+    add_runs(server, [number / 4 for number in range(1, 240)])  # nobody synced for two months
+    _, fetch, _ = run_fetch(server, memory, tmp_path, Request(max_requests=20), fetch.progress)
+    add_runs(server, [number / 100 for number in range(1, 25)])
+    _, fetch, paths = run_fetch(server, memory, tmp_path, Request(), fetch.progress)
+    assert len(memory.runs) == len(server.runs)
+    assert fetch.progress == DONE
+    assert len(paths) < len(server.runs) / 10 + 5
+
+
+def test_a_list_that_refuses_the_page_to_go_on_from_is_read_from_the_start(
+    server: Simulator, memory: Memory, tmp_path: Path
+) -> None:
+    add_runs(server, range(20, 50))
+    server.script = lambda path, _: reply_error(404, "no such page") if path.endswith("page=8") else None
+    _, fetch, paths = run_fetch(server, memory, tmp_path, Request(), Progress(page=7))
+    assert [path.rpartition("=")[2] for path in paths] == ["8", "1", "2", "3"]
+    assert len(memory.runs) == 30
+    assert fetch.progress == DONE
 
 
 def test_ids_left_over_are_read_before_the_list(server: Simulator, memory: Memory, tmp_path: Path) -> None:

@@ -82,26 +82,74 @@ def test_since_ends_the_listing_at_a_page_of_older_runs() -> None:
     assert not listing.progress.is_complete
 
 
-def test_a_first_reading_that_was_cut_short_goes_on_a_page_before_where_it_stopped() -> None:
+def test_a_first_reading_that_was_cut_short_goes_on_after_where_it_stopped_and_then_reads_what_is_new() -> None:
     listing = Listing(Progress(page=40))
-    top = listed(20, 21)
-    assert listing.next_page(1, top, known(top), is_last=False) == 39
+    assert listing.first_page == 41
     deep = listed(50, 51)
-    assert listing.next_page(39, deep, known(deep), is_last=False) == 40
-    assert listing.next_page(40, listed(60, 61), {}, is_last=True) is None
-    assert listing.progress.is_complete
+    assert listing.next_page(41, deep, known(deep), is_last=False) == 42
+    assert listing.progress == Progress(page=41, oldest=NOW - timedelta(days=51))
+    assert listing.next_page(42, listed(60, 61), {}, is_last=True) == 1
+    assert listing.progress == DONE
+    assert listing.next_page(1, listed(1, 2), {}, is_last=False) == 2
+    top = listed(20, 21)
+    assert listing.next_page(2, top, known(top), is_last=False) is None
+    assert listing.progress == DONE
+
+
+def test_a_later_reading_that_was_cut_short_goes_on_to_what_was_known_before_it() -> None:
+    cut = Progress(is_complete=True, page=4, oldest=NOW - timedelta(days=40))
+    listing = Listing(cut)
+    its_own, new, before = listed(39, 40), listed(45, 46), listed(50, 51)
+    assert listing.next_page(5, its_own, known(its_own), is_last=False) == 6
+    assert listing.next_page(6, new, {}, is_last=False) == 7
+    assert listing.progress == Progress(is_complete=True, page=6, oldest=NOW - timedelta(days=46))
+    assert listing.next_page(7, before, known(before), is_last=False) == 1
+
+
+def test_a_full_reading_that_was_cut_short_goes_on_to_the_end() -> None:
+    listing = Listing(DONE, full=True)
+    runs = listed(20, 21)
+    listing.next_page(1, runs, known(runs), is_last=False)
+    assert listing.progress == Progress(page=1, oldest=NOW - timedelta(days=21))
+
+
+def test_two_cuts_at_a_time_leave_all_below_the_first_to_be_read() -> None:
+    listing = Listing(
+        Progress(is_complete=True, page=9, oldest=NOW - timedelta(days=50)), since=NOW - timedelta(days=30)
+    )
+    assert listing.first_page == 1
+    assert listing.next_page(1, listed(1, 2), {}, is_last=False) == 2
+    assert listing.next_page(2, listed(31, 32), {}, is_last=False) is None
+    assert listing.progress == Progress(page=2, oldest=NOW - timedelta(days=32))
+
+
+def test_what_since_left_out_stays_to_be_read_by_a_sync_without_it() -> None:
+    cut = Progress(page=9, oldest=NOW - timedelta(days=50))
+    listing = Listing(cut, since=NOW - timedelta(days=30))
+    known_runs = listed(20, 21)
+    assert listing.next_page(1, known_runs, known(known_runs), is_last=False) is None
+    assert listing.progress == cut
+    assert Listing(cut).first_page == 10
+
+
+def test_the_new_runs_of_a_list_that_is_oldest_first_come_with_its_end() -> None:
+    listing = Listing(Progress(page=1))
+    assert listing.next_page(2, listed(30, 29), {}, is_last=True) is None
+    assert listing.progress == DONE
 
 
 def test_progress_names_the_last_page_while_a_first_reading_goes_on() -> None:
     listing = Listing(Progress())
     listing.next_page(1, listed(1, 2), {}, is_last=False)
     listing.next_page(2, listed(3, 4), {}, is_last=False)
-    assert listing.progress == Progress(is_complete=False, page=2)
+    assert listing.progress == Progress(is_complete=False, page=2, oldest=NOW - timedelta(days=4))
 
 
 def test_an_empty_page_is_the_end() -> None:
     listing = Listing(Progress(page=7))
-    assert listing.next_page(9, [], {}, is_last=False) is None
+    assert listing.next_page(8, [], {}, is_last=False) == 1
+    assert listing.progress.is_complete
+    assert listing.next_page(1, [], {}, is_last=False) is None
     assert listing.progress.is_complete
 
 
@@ -118,6 +166,6 @@ def test_reads_are_in_order_each_once_and_without_what_pages_brought() -> None:
 
 
 def test_progress_survives_its_state() -> None:
-    progress = Progress(is_complete=True, page=3, leftover=("a", "b"))
+    progress = Progress(is_complete=True, page=3, oldest=NOW, leftover=("a", "b"))
     assert Progress.from_state(progress.to_state()) == progress
     assert Progress.from_state({}) == Progress()

@@ -94,7 +94,9 @@ class Fetch:
                 yield from self._page()
             except ApiRequestError as error:  # the list alone: ids can still be read
                 refusal = error
-        self._waiting |= dict.fromkeys(reads(self._request.run_ids, self._unsettled(), brought=self._brought))
+        # cut off, the list may still bring the unsettled ones, ten to a request: no reason to ask for them by id first
+        unsettled = () if self.is_cut else self._unsettled()
+        self._waiting |= dict.fromkeys(reads(self._request.run_ids, unsettled, brought=self._brought))
         yield from self._read_waiting()
         if refusal and (refusal.status != _NOT_FOUND or not self._request.run_ids):
             raise refusal
@@ -106,14 +108,20 @@ class Fetch:
             )
 
     def _page(self) -> Iterator[Fetched]:
-        link: str | None = None
-        number: int | None = 1
+        number: int | None = self._listing.first_page
+        link, is_linked = f"?page={number}", False
         while number and not self._is_spent():
             try:
                 page = self._api.read_page(link)
             except RequestsSpentError:
                 self.is_cut = True
                 return
+            except ApiRequestError:
+                if number == 1 or is_linked:
+                    raise
+                number = self._listing.restart()
+                link = f"?page={number}"
+                continue
             outcomes = [self._validate(body, page.fetched_at) for body in page.runs]
             known = self._known([outcome.run_id for outcome in outcomes if outcome.run_id])
             is_last = page.next_page is None
@@ -122,7 +130,8 @@ class Fetch:
             yield from outcomes
             self._brought.update(run.run_id for run in outcomes)
             self._listed = self._listing.progress
-            link = page.next_page if number == read + 1 else f"?page={number}"
+            is_linked = number == read + 1
+            link = page.next_page if is_linked and page.next_page else f"?page={number}"
         if self._listing.repeated_pages == REPEATED_PAGES:
             log.warning("the API lists the same runs over and over; the list was not read to its end")
 
