@@ -7,9 +7,12 @@ import sys
 from datetime import UTC, datetime
 from typing import Final
 
+import click
 import msgspec
 
 from statsig_runs.redact import Redactor, install_log_filter
+
+log = logging.getLogger(__name__)
 
 _QUIET: Final = ("urllib3", "filelock", "pyrate_limiter")
 
@@ -46,9 +49,18 @@ def configure_logging(level: str | None, log_format: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel((level or ("warning" if sys.stderr.isatty() else "info")).upper())
+    logging.captureWarnings(True)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
     install_log_filter(Redactor())
+
+
+def tell_error(text: str) -> None:
+    """Say on stderr what ends or hampers a command: plainly to people; to machines as one more object of the log."""
+    if any(isinstance(handler.formatter, JsonFormatter) for handler in logging.getLogger().handlers):
+        log.error("%s", text)
+    else:
+        click.echo(text, err=True)
 
 
 def adopt_dlt_logs() -> None:

@@ -13,6 +13,7 @@ import click
 import msgspec
 
 from statsig_runs.contract import AcceptedRun, MissingRun, RejectedRun
+from statsig_runs.logs import tell_error
 from statsig_runs.redact import scrub
 
 if TYPE_CHECKING:
@@ -128,4 +129,4 @@ def print_summary(summary: Summary, warehouse: Warehouse, *, as_json: bool) -> N
         readers = (
             "they are published" if summary.publish_seconds is not None else "readers keep what was published last"
         )
-        click.echo(scrub(f"Error: {summary.error}\n{kept}; {readers}."), err=True)
+        tell_error(scrub(f"Error: {summary.error}\n{kept}; {readers}."))

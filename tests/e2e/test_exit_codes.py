@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 from collections.abc import Callable, Iterator
@@ -102,6 +103,19 @@ def test_4_is_done_with_runs_that_are_missing_rejected_or_unreadable(
     assert workplace.query("select run_id from statsig_raw.rejected_runs") == [("odd",)]
     assert workplace.query("select run_id from statsig_raw.missing_runs") == [("absent",)]
     assert workplace.query("select count(*) from statsig.fct_runs") == [(len(YESTERDAY),)]
+
+
+def test_what_ends_a_sync_is_an_object_in_a_log_for_machines(copy_of_yesterday: Copy) -> None:
+    workplace = copy_of_yesterday(STATSIG_API_KEY="console-revoked")
+    done = workplace.run("sync", "--log-format", "json")
+    assert done.code == 3
+    told = [json.loads(line) for line in done.err.splitlines()]
+    assert told[-1]["level"] == "error"
+    assert "refused the key" in told[-1]["message"]
+    assert "Nothing new was loaded; readers keep what was published last." in told[-1]["message"]
+    workplace.environment["SOURCES__STATSIG_RUNS__SETTLE_DAYS"] = "soon"
+    (told,) = [json.loads(line) for line in workplace.run("check", "--log-format", "json").err.splitlines()]
+    assert "settle_days must be of type float" in told["message"]
 
 
 def test_6_is_an_api_that_stays_away_and_nothing_is_lost(refused: Running) -> None:

@@ -42,6 +42,7 @@ def cli() -> None:
 
 def main() -> NoReturn:
     """Run a command and turn every error into one clear message and an exit code."""
+    from statsig_runs.logs import tell_error
     from statsig_runs.redact import scrub
 
     # dbt's project and a batch of runs are millions of objects that stay: to look through them again and again is waste
@@ -51,22 +52,20 @@ def main() -> NoReturn:
     except click.exceptions.Exit as leaving:
         sys.exit(leaving.exit_code)
     except click.Abort:
-        click.echo("Interrupted. Everything loaded so far is kept; the next sync goes on from there.", err=True)
+        tell_error("Interrupted. Everything loaded so far is kept; the next sync goes on from there.")
         sys.exit(INTERRUPTED)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
     except StatsigRunsError as error:
-        click.echo(f"Error: {scrub(str(error))}", err=True)
+        tell_error(f"Error: {scrub(str(error))}")
         log.debug("where it was raised", exc_info=True)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.exit(0)  # the reader of our output has seen enough
     except Exception as error:
         text = scrub(f"{type(error).__name__}: {error}".strip())
-        click.echo(
-            f"Unexpected error: {text}\nWhat was loaded is kept. --log-level debug shows where it happened.", err=True
-        )
+        tell_error(f"Unexpected error: {text}\nWhat was loaded is kept. --log-level debug shows where it happened.")
         log.debug("where it was raised", exc_info=True)
         sys.exit(1)
     sys.exit(0)
