@@ -29,6 +29,37 @@ def test_progress_is_what_the_last_load_committed_on_this_machine_and_on_another
     assert elsewhere.progress() == Progress(is_complete=True, page=2, leftover=("a", "b"))
 
 
+@pytest.mark.parametrize("content", [b"", b"{{{", b"[]", b"{}"])
+@pytest.mark.parametrize("damaged", ["state.json", "schemas/statsig_ingestion.schema.json"])
+def test_a_damaged_state_is_taken_anew_from_the_database(tmp_path: Path, damaged: str, content: bytes) -> None:
+    destination = dlt.destinations.duckdb(str(tmp_path / "runs.duckdb"))
+    progress = Progress(is_complete=True, page=2, leftover=("a", "b"))
+    Loader(destination, Schemas.of_project(), tmp_path / "state").load([], progress)
+    file = tmp_path / "state/pipelines/statsig_runs" / damaged
+    assert file.stat().st_size > 0
+    file.write_bytes(content)
+
+    loader = Loader(destination, Schemas.of_project(), tmp_path / "state")
+    loader.repair()
+    assert loader.progress() == progress
+    loader.load([], Progress(page=3))
+    assert Loader(destination, Schemas.of_project(), tmp_path / "state").progress() == Progress(page=3)
+
+
+def test_a_pending_load_that_dlt_can_neither_finish_nor_put_aside_does_not_block_the_next(tmp_path: Path) -> None:
+    destination = dlt.destinations.duckdb(str(tmp_path / "runs.duckdb"))
+    Loader(destination, Schemas.of_project(), tmp_path / "state").load([], Progress(page=1))
+    jobs = tmp_path / "state/pipelines/statsig_runs/load/normalized/123.456/new_jobs"
+    jobs.mkdir(parents=True)
+    (jobs / "no job of dlt's").write_text("")
+
+    loader = Loader(destination, Schemas.of_project(), tmp_path / "state")
+    loader.repair()
+    assert loader.progress() == Progress(page=1)
+    loader.load([], Progress(page=2))
+    assert loader.progress() == Progress(page=2)
+
+
 HOLD = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
 
 

@@ -15,6 +15,7 @@ from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from statsig_runs.contract import MissingRun
+from statsig_runs.errors import StorageError
 from statsig_runs.plan import KnownRun, Progress, is_settled
 from statsig_runs.source import Outcome, loaded_batch
 from statsig_runs.warehouse.failures import CONNECTING, cause_of, is_outage, translated
@@ -69,12 +70,30 @@ class Loader:
     def __init__(self, destination: Any, schemas: Schemas, state: Path) -> None:
         self.schemas = schemas
         self._connection: Any = None
-        self.pipeline = dlt.pipeline(
-            f"{PIPELINE}{schemas.suffix}",
-            destination=destination,
-            dataset_name=schemas.raw,
-            pipelines_dir=str(state / "pipelines"),
+        self._destination = destination
+        self._folder = state / "pipelines" / f"{PIPELINE}{schemas.suffix}"
+        try:
+            with translated():
+                self.pipeline = self._open()
+        except StorageError:
+            raise
+        except Exception as error:  # noqa: BLE001  by a power cut perhaps: what a file holds decides what is raised
+            log.warning("the loader's state in %s is damaged (%s)", self._folder, cause_of(error))
+            self.pipeline = self._start_over()
+
+    def _open(self) -> dlt.Pipeline:
+        return dlt.pipeline(
+            self._folder.name,
+            destination=self._destination,
+            dataset_name=self.schemas.raw,
+            pipelines_dir=str(self._folder.parent),
         )
+
+    def _start_over(self) -> dlt.Pipeline:
+        """Without the local state: the destination holds all of it but what was not loaded, which is fetched again."""
+        log.warning("starting from the state that is kept with the data")
+        shutil.rmtree(self._folder, ignore_errors=True)
+        return self._open()
 
     def repair(self) -> None:
         """Finish or drop what a killed load left behind, and take over the state that the destination holds.
@@ -93,7 +112,10 @@ class Loader:
                     if is_outage(error):
                         raise  # nothing is wrong with the load itself: it is kept until the disk or the server is well
                     log.warning("it cannot be finished (%s); dropping it, its runs are fetched again", cause_of(error))
-                    self.pipeline.abort_packages()
+                    try:
+                        self.pipeline.abort_packages()
+                    except Exception:  # noqa: BLE001  not even a load that dlt could put aside
+                        self.pipeline = self._start_over()
             CONNECTING(self.pipeline.sync_destination)
         for finished in Path(self.pipeline.working_dir).glob("load/loaded/*/"):
             shutil.rmtree(finished, ignore_errors=True)  # dlt keeps a folder of records of every load, for ever
