@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -47,6 +48,20 @@ def test_1_is_a_database_that_is_none(workplace: Workplace, simulator: Simulator
     assert "then run the same command again" in done.err
     assert "Traceback" not in done.err
     assert simulator.statuses.total() == 0
+
+
+def test_1_is_a_damaged_database_too_and_the_commands_it_tells_bring_it_back(copy_of_yesterday: Copy) -> None:
+    workplace = copy_of_yesterday("a folder")
+    with workplace.database.open("r+b") as file:
+        for block in range(16384, workplace.database.stat().st_size, 16384):
+            file.seek(block)
+            file.write(b"damage")
+    done = workplace.run("sync")
+    assert done.code == 1
+    commands = [line for line in done.err.splitlines() if line.startswith("  ")]
+    subprocess.run(["/bin/sh", "-ec", "\n".join(commands)], check=True)
+    assert workplace.run("sync", "--no-discover").code == 0
+    assert workplace.query("select count(*) from statsig.fct_runs") == [(len(YESTERDAY),)]
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from statsig_runs.errors import AlreadyRunningError, ConfigurationError, StorageError
@@ -183,10 +184,18 @@ class Warehouse:
                 f"{self.database} is open in another program, so nothing was changed. Close it there; to read while "
                 f"syncs run, open the published copy {self.published} instead.\n{text}"
             )
-        return StorageError(
+        told = (
             f"{self.database} cannot be written: {text}\nWhat was loaded before is kept. Check free space and "
             f"permissions of {self.database.parent}, then run the same command again."
         )
+        if ("not a valid DuckDB" in text or "Corrupt database" in text) and self.published.exists():
+            told += (
+                "\nA damaged file does not heal by itself; without it, the next sync would publish only what Statsig "
+                "still lists. Put the published copy, which holds everything, in its place, and sync again:\n"
+                f"  rm -rf {quote(str(self.state))} {quote(str(self.database))}*\n"
+                f"  cp {quote(str(self.published))} {quote(str(self.database))}"
+            )
+        return StorageError(told)
 
 
 def _describe_holder(file: Path) -> str:
