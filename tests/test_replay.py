@@ -1,7 +1,9 @@
 """Rebuilding from payloads: from the database's own, from archives of every form, without a request."""
 
 import gzip
+import hashlib
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from statsig_runs.contract import MissingRun, RejectedRun, read_run
 from statsig_runs.errors import ConfigurationError, StorageError
 from statsig_runs.plan import Progress
 from statsig_runs.progress import LogWatch
-from statsig_runs.replay import rebuild, run_replay
+from statsig_runs.replay import rebuild
 from statsig_runs.settings import Settings, load_settings
 from statsig_runs.summary import Summary
 from statsig_runs.tables import SCHEMAS
@@ -96,16 +98,6 @@ def test_a_run_that_was_missing_after_its_last_payload_stays_missing(warehouse: 
     assert [run_id for run_id, _, _ in before["missing_runs"]] == ["never seen", "r1"]
     replay(warehouse, settings)
     assert content(warehouse) == before
-
-
-def test_an_archive_without_a_run_leaves_every_table_there_and_empty(
-    warehouse: Warehouse, settings: Settings, tmp_path: Path
-) -> None:
-    archive = tmp_path / "empty.ndjson"
-    archive.write_text("\n")
-    run_replay(warehouse, settings, LogWatch(), archive, None)
-    assert content(warehouse) == {table: [] for table in SCHEMAS}
-    assert rows(warehouse, "select * from statsig.fct_runs") == []
 
 
 def test_a_run_whose_newest_payload_was_refused_is_rebuilt_from_the_last_good_one(
@@ -190,6 +182,31 @@ def test_a_damaged_archive_says_what_was_kept(warehouse: Warehouse, settings: Se
     archive = tmp_path / "cut.ndjson.gz"
     archive.write_bytes(gzip.compress(json.dumps(payload()).encode())[:-20])
     with pytest.raises(StorageError, match="is damaged"):
+        replay(warehouse, settings, archive)
+
+
+@pytest.mark.parametrize("harm", [lambda whole: whole[:-3000], lambda whole: whole[:-3000] + b"\xff" * 3000])
+def test_what_comes_before_the_damage_of_an_archive_is_loaded(
+    warehouse: Warehouse, settings: Settings, tmp_path: Path, harm: Callable[[bytes], bytes]
+) -> None:
+    lines = [
+        json.dumps(payload(runID=f"r{number}", note=hashlib.sha256(bytes(number)).hexdigest()))
+        for number in range(2000)
+    ]
+    archive = tmp_path / "cut.ndjson.gz"
+    archive.write_bytes(harm(gzip.compress("\n".join(lines).encode())))
+    with pytest.raises(StorageError, match="is damaged"):
+        replay(warehouse, settings, archive)
+    [(found,)] = rows(warehouse, "select count(*) from ingestion_runs")
+    assert 1000 < found < 2000
+
+
+def test_an_archive_without_a_line_is_said_to_be_empty(
+    warehouse: Warehouse, settings: Settings, tmp_path: Path
+) -> None:
+    archive = tmp_path / "empty.ndjson"
+    archive.write_text("\n \n")
+    with pytest.raises(ConfigurationError, match="is empty"):
         replay(warehouse, settings, archive)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import sys
 import time
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -89,9 +90,18 @@ def rebuild(
 ) -> None:
     """Load the payloads into the raw tables and count them; arguments and errors as of `run_replay`."""
     if archive is not None:
-        with _open(archive) as lines:
+        damage: list[Exception] = []
+        with _open(archive) as stream:
             moment = fetched_at or _age(archive)
-            _load(loader, (_parse(line, moment) for line in lines if line.strip()), settings, summary, watch)
+            lines = _until_damage(stream, damage)
+            done = _load(loader, (_parse(line, moment) for line in lines if line.strip()), settings, summary, watch)
+        if damage:
+            raise StorageError(
+                f"The archive {archive} is damaged: {damage[0]}. What was read before the damage is loaded; "
+                "mend the archive and replay it again, runs are not loaded twice."
+            )
+        if not done:
+            raise ConfigurationError(f"There is nothing to replay: the archive {archive} is empty.")
         return
     if not loader.has_tables():
         raise ConfigurationError("There is nothing to replay: load something first, or name an archive with --from.")
@@ -99,7 +109,8 @@ def rebuild(
     loader.drop_accepted_refusals()
 
 
-def _load(loader: Loader, payloads: Iterable[Payload], settings: Settings, summary: Summary, watch: Watch) -> None:
+def _load(loader: Loader, payloads: Iterable[Payload], settings: Settings, summary: Summary, watch: Watch) -> int:
+    """Load and count payloads; returns how many there were."""
     done = 0
     absences = loader.missing()
     stream = iter(payloads)
@@ -121,8 +132,7 @@ def _load(loader: Loader, payloads: Iterable[Payload], settings: Settings, summa
             summary.count(run, before.content_hash if before else None)
         done += len(batch)
         watch.fetched(done, None)
-    if not done:
-        loader.load([], loader.progress())  # an archive without a run: the tables and marts are there, empty
+    return done
 
 
 def _still_missing(absences: Iterable[MissingRun], loaded: Iterable[AcceptedRun | RejectedRun]) -> Iterator[MissingRun]:
@@ -140,13 +150,16 @@ def _open(archive: Path) -> Iterator[Iterable[bytes]]:
             yield gzip.GzipFile(fileobj=stream) if is_gzip else stream
     except FileNotFoundError:
         raise ConfigurationError(f"The archive {archive} does not exist.") from None
-    except (gzip.BadGzipFile, EOFError) as error:
-        raise StorageError(
-            f"The archive {archive} is damaged: {error}. What was read before the damage is loaded; "
-            "mend the archive and replay it again, runs are not loaded twice."
-        ) from None
     except (PermissionError, IsADirectoryError) as error:
         raise ConfigurationError(f"The archive {archive} cannot be read: {error.strerror}.") from None
+
+
+def _until_damage(lines: Iterable[bytes], damage: list[Exception]) -> Iterator[bytes]:
+    """All lines; where a compressed archive is damaged it ends, and the error goes to `damage`."""
+    try:
+        yield from lines
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        damage.append(error)
 
 
 def _age(archive: Path) -> datetime:
