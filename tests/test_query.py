@@ -245,6 +245,35 @@ def test_what_the_command_refuses_it_explains_with_exit_code_2(folder: Path, arg
     assert "Traceback" not in done.err
 
 
+@pytest.mark.parametrize("form", [[], ["--csv"], ["--json"]])
+def test_a_reader_that_has_seen_enough_is_no_error(folder: Path, tmp_path: Path, form: list[str]):
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    with subprocess.Popen(
+        [COMMAND, "query", *form, "select repeat('x', 100) from range(9000)"],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        running.stdout.readline()
+        running.stdout.close()
+        assert (running.wait(PATIENCE), running.stderr.read()) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    "command", [("query", "from fct_runs", "--parquet"), ("report", "--output"), ("report", "--png")]
+)
+def test_what_is_no_regular_file_is_not_replaced_by_one(folder: Path, tmp_path: Path, command: tuple[str, ...]):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    done = run_command(folder, *command, str(pipe))
+    assert done.code == 2
+    assert f"{pipe} is no regular file" in done.err
+    assert pipe.is_fifo()
+
+
 def test_ctrl_c_ends_a_query_that_would_take_for_ever(folder: Path, tmp_path: Path):
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs inherit that it is ignored
     begun = tmp_path / "begun.csv"

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import click
 
-from statsig_runs.cli.common import DATABASE, common, open_project, to_destination
+from statsig_runs.cli.common import DATABASE, common, open_project, regular_file, to_destination
 from statsig_runs.cli.readers import READERS
 from statsig_runs.errors import ConfigurationError, StatsigRunsError
 
@@ -61,8 +61,6 @@ def main() -> NoReturn:
         tell_error(f"Error: {scrub(str(error))}")
         log.debug("where it was raised", exc_info=True)
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        sys.exit(0)  # the reader of our output has seen enough
     except Exception as error:
         text = scrub(f"{type(error).__name__}: {error}".strip())
         tell_error(f"Unexpected error: {text}\nWhat was loaded is kept. --log-level debug shows where it happened.")
@@ -194,6 +192,7 @@ def replay(
 @click.option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
+    callback=regular_file,
     help="The page to write.  [default: docs.html beside the published copy]",
 )
 def docs(database: Path, output: Path | None, *, destination: str | None) -> None:

@@ -56,6 +56,13 @@ def to_destination(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+def regular_file(_context: click.Context, _option: click.Parameter, path: Path | None) -> Path | None:
+    """For options that name a file to write: it is put in place whole, which would replace a device or a pipe."""
+    if path and path.exists() and not path.is_file():
+        raise click.BadParameter(f"{path} is no regular file, and would be replaced by one.")
+    return path
+
+
 def open_project(database: Path, **overrides: Any) -> tuple[Warehouse, Settings]:
     """The settings, and the warehouse they and `--database` name."""
     from statsig_runs.logs import adopt_dlt_logs

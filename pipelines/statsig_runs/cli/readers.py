@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ from typing import Any, Final
 
 import click
 
-from statsig_runs.cli.common import common, open_project
+from statsig_runs.cli.common import common, open_project, regular_file
 from statsig_runs.errors import CheckFailedError, ConfigurationError, StorageError
 
 _EXAMPLES: Final = """\b
@@ -29,6 +30,7 @@ Examples:
 @click.option(
     "--parquet",
     type=click.Path(path_type=Path, dir_okay=False),
+    callback=regular_file,
     metavar="FILE",
     help="Write a Parquet file, whole or not.",
 )
@@ -52,9 +54,17 @@ def query(database: Path, sql: str, parquet: Path | None, *, as_csv: bool, as_js
             click.echo(f"Written: {parquet}")
             return
         answer = Answer(connection, sql)
-        if as_csv or as_json:
-            (write_csv if as_csv else write_json)(answer, sys.stdout)
-        elif not write_table(answer, sys.stdout):
+        try:
+            is_whole = True
+            if as_csv or as_json:
+                (write_csv if as_csv else write_json)(answer, sys.stdout)
+            else:
+                is_whole = write_table(answer, sys.stdout)
+            sys.stdout.flush()
+        except BrokenPipeError:  # who reads our output, `head` perhaps, has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return
+        if not is_whole:
             click.echo(f"Only the first {ROWS_SHOWN:,} rows are shown; --csv, --json or --parquet have all.", err=True)
 
 
@@ -181,12 +191,14 @@ def _print_lines(lines: Iterable[tuple[str, str]]) -> None:
 @click.option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
+    callback=regular_file,
     help="The page to write.  [default: report.html beside the published copy]",
 )
 @click.option("--open", "and_open", is_flag=True, help="Open it in the browser.")
 @click.option(
     "--png",
     type=click.Path(path_type=Path, dir_okay=False),
+    callback=regular_file,
     metavar="FILE",
     help="Write the summary as a picture instead, for a chat or an e-mail.",
 )
