@@ -90,7 +90,7 @@ def test_a_run_id_is_one_segment_of_the_path(run_id: str, segment: str) -> None:
     assert run_target(run_id) == f"{RUNS}/{segment}"
 
 
-@pytest.mark.parametrize("run_id", ["", "\udcff"])
+@pytest.mark.parametrize("run_id", ["", "\udcff", "a\0"])
 def test_an_id_that_cannot_be_sent_is_refused(run_id: str) -> None:
     with pytest.raises(ConfigurationError, match="run id"):
         run_target(run_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
@@ -84,4 +85,22 @@ def test_a_file_of_ids_that_is_no_text_is_refused_before_any_request(
     done = workplace.run("sync", "--run-ids-file", "ids.bin")
     assert done.code == 2
     assert "ids.bin is not a text file in UTF-8" in done.err
+    assert simulator.statuses.total() == 0
+
+
+def test_the_mark_that_windows_editors_put_before_a_text_is_no_part_of_the_first_id(
+    workplace: Workplace, simulator: Simulator
+) -> None:
+    (workplace.work / "ids.txt").write_bytes(b"\xef\xbb\xbffirst # the one\r\n\r\n# a comment\r\nsecond\r\n")
+    simulator.api_key = "another"  # a refusal ends it with the first request
+    workplace.run("sync", "--no-discover", "--run-ids-file", "ids.txt")
+    assert [request.path for request in simulator.log] == ["/console/v1/ingestion/runs/first"]
+
+
+def test_an_id_that_cannot_be_asked_for_is_refused_before_any_request(
+    workplace: Workplace, simulator: Simulator
+) -> None:
+    done = workplace.run("sync", "--run-id", "good", "--run-id", os.fsdecode(b"\xff"))
+    assert done.code == 2
+    assert "is no valid text" in done.err
     assert simulator.statuses.total() == 0

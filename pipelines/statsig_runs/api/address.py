@@ -76,7 +76,7 @@ def run_target(run_id: str) -> str:
         segment = quote(run_id, safe="")
     except UnicodeEncodeError:
         segment = ""
-    if not segment:
+    if not segment or "\0" in run_id:  # no database stores a text with U+0000
         raise ConfigurationError(f"The run id {run_id!r} is no valid text.")
     if segment in {".", ".."}:  # a bare one means this folder, or the one above
         segment = segment.replace(".", "%2E")

@@ -74,7 +74,10 @@ def main() -> NoReturn:
 @to_destination
 @click.option("--run-id", "run_ids", multiple=True, metavar="ID", help="A run to read by its id; may be repeated.")
 @click.option(
-    "--run-ids-file", type=click.File(), metavar="FILE", help="Ids, one a line; `-` for stdin, `#` for comments."
+    "--run-ids-file",
+    type=click.File(encoding="utf-8-sig"),
+    metavar="FILE",
+    help="Ids, one a line; `-` for stdin, `#` for comments.",
 )
 @click.option("--no-discover", is_flag=True, help="Do not page through the list of runs.")
 @click.option("--since", type=click.DateTime(["%Y-%m-%d"]), help="Page no further than runs created on this day (UTC).")
@@ -133,8 +136,12 @@ def _read_ids(file: Any) -> tuple[str, ...]:
 
 
 def _valid_ids(ids: Any, option: str) -> tuple[str, ...]:
+    from statsig_runs.api.address import run_target
+
     if any(not run_id.strip() for run_id in ids):
         raise ConfigurationError(f"{option} holds an empty id.")
+    for run_id in ids:
+        run_target(run_id)  # one that cannot be asked for is better found now than after the whole list was read
     return tuple(ids)
 
 
