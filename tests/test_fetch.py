@@ -234,3 +234,13 @@ def test_a_payload_that_echoes_the_key_is_masked(server: Simulator, memory: Memo
     assert len(texts) == 2
     assert not any(KEY in text for text in texts)
     assert all("console-***" in text for text in texts)
+
+
+def test_a_key_that_is_a_word_of_every_payload_is_no_secret(memory: Memory, tmp_path: Path) -> None:
+    with (
+        Simulator([payload(runID="r1")], api_key="test") as server,
+        ConsoleApi("test", base_url=server.url, rate_limits="1000/1", limiter_dir=tmp_path) as api,
+    ):
+        fetch = Fetch(api, Request(), Progress(), known=memory.known, unsettled=memory.unsettled, secret="test")
+        came = memory.take(fetch)
+    assert [type(outcome) for outcome in came] == [AcceptedRun]
