@@ -8,11 +8,11 @@ import pytest
 
 from statsig_runs.api import ConsoleApi, FailedRun, Patience
 from statsig_runs.contract import AcceptedRun, MissingRun, RejectedRun
-from statsig_runs.errors import ApiRequestError
+from statsig_runs.errors import ApiError, ApiRequestError
 from statsig_runs.fetch import Fetch, Fetched, Request
 from statsig_runs.plan import KnownRun, Progress
 from statsig_runs.simulator import Simulator
-from statsig_runs.simulator.faults import reply_error
+from statsig_runs.simulator.faults import Reply, reply_error
 
 from .test_contract import payload
 
@@ -224,6 +224,22 @@ def test_without_a_list_the_ids_given_are_read_and_without_ids_the_refusal_is_an
     assert list(memory.runs) == ["r1"]
     with pytest.raises(ApiRequestError, match="404"):
         run_fetch(server, memory, tmp_path, Request())
+
+
+def test_a_list_that_cannot_be_read_keeps_no_id_from_being_read(
+    server: Simulator, memory: Memory, tmp_path: Path
+) -> None:
+    add_runs(server, [1])
+    server.script = lambda path, _: Reply(200, b'{"data": {}}') if "?page" in path else None
+    hasty = Patience(max_attempts=1)
+    with ConsoleApi(KEY, base_url=server.url, rate_limits="1000/1", limiter_dir=tmp_path, patience=hasty) as api:
+        request = Request(run_ids=("r1",))
+        fetch = Fetch(api, request, Progress(), known=memory.known, unsettled=memory.unsettled, secret=KEY)
+        came = iter(fetch)
+        memory.take([next(came)])
+        with pytest.raises(ApiError, match="no usable answer"):
+            next(came)
+    assert list(memory.runs) == ["r1"]
 
 
 def test_a_payload_that_echoes_the_key_is_masked(server: Simulator, memory: Memory, tmp_path: Path) -> None:

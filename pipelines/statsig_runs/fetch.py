@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from statsig_runs import contract
 from statsig_runs.api import ConsoleApi, FailedRun, FetchedRun
 from statsig_runs.contract import AcceptedRun, MissingRun, RejectedRun
-from statsig_runs.errors import ApiRequestError, RequestsSpentError
+from statsig_runs.errors import ApiError, ApiRequestError, RequestsSpentError
 from statsig_runs.plan import REPEATED_PAGES, KnownRun, ListedRun, Listing, Progress, reads
 
 if TYPE_CHECKING:
@@ -91,17 +91,23 @@ class Fetch:
             ApiError: the API could not be reached.
         """
         yield from self._read_waiting()
-        refusal: ApiRequestError | None = None
+        refusal: ApiError | None = None
+        unsettled = self._unsettled
         if self._request.discover:
             try:
                 yield from self._page()
             except ApiRequestError as error:  # the list alone: ids can still be read
                 refusal = error
-        # cut off, the list may still bring the unsettled ones, ten to a request: no reason to ask for them by id first
-        unsettled = () if self.is_cut else self._unsettled()
-        self._waiting |= dict.fromkeys(reads(self._request.run_ids, unsettled, brought=self._brought))
+            except ApiError as error:
+                if not (self._api.has_answered and self._request.run_ids):
+                    raise
+                refusal, unsettled = error, tuple  # perhaps the list alone: what was asked for by name is worth a try
+        if self.is_cut:  # the list may still bring them, ten to a request: no reason to ask for them by id first
+            unsettled = tuple
+        self._waiting |= dict.fromkeys(reads(self._request.run_ids, unsettled(), brought=self._brought))
         yield from self._read_waiting()
-        if refusal and (refusal.status != _NOT_FOUND or not self._request.run_ids):
+        has_list = not (isinstance(refusal, ApiRequestError) and refusal.status == _NOT_FOUND)
+        if refusal and (has_list or not self._request.run_ids):
             raise refusal
         if refusal:
             log.warning("this API has no list of runs; only the ids given were read")

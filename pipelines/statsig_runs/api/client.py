@@ -127,6 +127,11 @@ class ConsoleApi:
         """Requests, retries and 429s so far."""
         return self._transport.usage
 
+    @property
+    def has_answered(self) -> bool:
+        """Whether any answer has come, be it an error."""
+        return self._transport.has_answered
+
     def read_run(self, run_id: str) -> FetchedRun | MissingRun:
         """Read one run by its id.
 
