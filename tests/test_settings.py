@@ -1,6 +1,7 @@
 """Where settings come from, which wins, and what is said of unusable ones."""
 
 import os
+import re
 import subprocess
 import sys
 from dataclasses import fields
@@ -79,6 +80,8 @@ def test_the_folders_own_files_are_read(empty_folder: Path) -> None:
     [
         ("SETTLE_DAYS", "soon", "settle_days must be of type float, not 'soon'"),
         ("SETTLE_HOURS", "-1", "cannot be negative"),
+        ("SETTLE_DAYS", "nan", "cannot be longer than 36,500 days"),
+        ("SETTLE_DAYS", "inf", "cannot be longer than 36,500 days"),
         ("PROJECT", "a-b", "letters, digits and underscores"),
         ("PROJECT", "raw", "cannot be 'raw'"),
         ("PROJECT", "Staging_shop", "cannot be 'Staging_shop'"),
@@ -89,6 +92,31 @@ def test_an_unusable_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: str
     monkeypatch.setenv(f"SOURCES__STATSIG_RUNS__{name}", value)
     with pytest.raises(ConfigurationError, match=reason):
         load_settings()
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "told"),
+    [
+        ("config.toml", "[sources.statsig_runs", "config.toml .* at line 1"),
+        ("secrets.toml", "[sources.statsig_runs]\napi_key = s3cret", "secrets.toml .* at line 2 col 10"),
+        (
+            "secrets.toml",
+            '[sources.statsig_runs]\napi_key = ["s3cret"]',
+            "sources.statsig_runs.api_key must be of type str",
+        ),
+        ("config.toml", "[sources.statsig_runs.base_url]\na = 1", "sources.statsig_runs.base_url must be of type str"),
+    ],
+)
+def test_a_file_that_is_wrong_is_named_with_the_place_in_it_and_without_its_secrets(
+    empty_folder: Path, file: str, content: str, told: str
+) -> None:
+    (empty_folder / ".dlt").mkdir()
+    (empty_folder / ".dlt" / file).write_text(content)
+    code = "from statsig_runs.settings import load_settings; load_settings()"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=empty_folder)
+    last = shown.stderr.splitlines()[-1]
+    assert re.search(told, last)
+    assert "s3cret" not in last
 
 
 def test_secrets_are_in_no_repr(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -103,10 +103,12 @@ def load_settings(**overrides: Any) -> Settings:
     except ConfigurationError:
         raise
     except Exception as error:  # noqa: BLE001  dlt and the parsers below it raise what they like
-        raise ConfigurationError(f"The settings cannot be read: {_first_line(error)}") from None
+        raise ConfigurationError(f"The settings cannot be read: {_in_one_line(error)}") from None
     values["api_key"] = values["api_key"] or os.environ.get("STATSIG_API_KEY")
     if values["settle_days"] < 0 or values["settle_hours"] < 0:
         raise ConfigurationError("settle_days and settle_hours cannot be negative.")
+    if not (values["settle_days"] <= _LONGEST_DAYS and values["settle_hours"] <= _LONGEST_DAYS * 24):  # nor `nan`
+        raise ConfigurationError(f"settle_days and settle_hours cannot be longer than {_LONGEST_DAYS:,} days.")
     _check_project(values["project"])
     return Settings(**values, checks=Checks(**{name: value for name, value in checks.items() if value is not None}))
 
@@ -146,6 +148,8 @@ _CHECK_KINDS: Final[dict[str, type]] = {
     "max_findings": int,
     "ignored_findings": tuple,
 }
+_LONGEST_DAYS: Final = 36_500
+"""A century: dates end not far beyond."""
 _PROJECT: Final = re.compile("[A-Za-z0-9_]+")
 _SECRETS: Final = {"api_key", "slack_incoming_hook"}
 
@@ -165,7 +169,7 @@ def _read(name: str, override: Any = None) -> Any:
             if isinstance(value, str):  # from the environment: a JSON list, or names with commas between
                 value = json.loads(value) if value.startswith("[") else value.replace(",", " ").split()
             return tuple(str(item) for item in value)
-        if kind is not str and isinstance(value, bool):
+        if isinstance(value, list | dict if kind is str else bool):
             raise TypeError  # noqa: TRY301
         return kind(value)
     except (TypeError, ValueError):
@@ -185,5 +189,5 @@ def _is_telemetry_configured() -> bool:
     return False
 
 
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__
+def _in_one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:500] or type(error).__name__  # dlt names the file first, then the place in it
