@@ -205,3 +205,19 @@ def openapi_example() -> dict[str, Any]:
     document = yaml.safe_load((Path(__file__).parent / "data" / "read-ingestion-run.openapi.yaml").read_text())
     answer = document["paths"]["/console/v1/ingestion/runs/{id}"]["get"]["responses"]["200"]
     return answer["content"]["application/json"]["example"]["data"]
+
+
+def test_a_source_run_again_asks_again(warehouse: Warehouse, simulator: Simulator) -> None:
+    simulator.runs.add(payload(runID="a"))
+    source = ingestion(simulator, iter(["a"]), discover=False)
+    warehouse.pipeline.run(source)
+    simulator.runs.add(payload(runID="a", latestStatus="news"))
+    warehouse.pipeline.run(source)
+    assert warehouse.rows("select run_id, latest_status from ingestion_runs") == [("a", "news")]
+
+
+def test_one_id_given_as_a_text_is_one_id(warehouse: Warehouse, simulator: Simulator) -> None:
+    simulator.runs.add(payload(runID="abc"))
+    warehouse.pipeline.run(ingestion(simulator, "abc", discover=False))
+    assert warehouse.rows("select run_id from ingestion_runs") == [("abc",)]
+    assert len(simulator.log) == 1

@@ -13,7 +13,7 @@ harmless.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import dlt
@@ -65,12 +65,13 @@ def statsig_ingestion(
     """
     settings = load_settings(api_key=api_key, base_url=base_url, rate_limits=rate_limits)
     key = settings.require_api_key()
+    ids = (run_ids,) if isinstance(run_ids, str) else tuple(run_ids)
 
     def outcomes() -> Iterator[Outcome]:
         with ConsoleApi(key, base_url=settings.base_url, rate_limits=settings.rate_limits) as api:
-            yield from fetch_everything(api, run_ids, discover=discover, secret=key)
+            yield from fetch_everything(api, ids, discover=discover, secret=key)
 
-    return raw_tables(_batches(outcomes()))
+    return raw_tables(lambda: _batches(outcomes()))
 
 
 @dlt.source(name="statsig_ingestion", section="statsig_runs", spec=BaseConfiguration)
@@ -90,15 +91,18 @@ def loaded_batch(
             dlt.current.source_state()["progress"] = progress
         yield split(outcomes, superseded)
 
-    return raw_tables(batches())
+    return raw_tables(batches)
 
 
-def raw_tables(batches: Iterable[dict[str, pa.Table]]) -> list[DltResource]:
-    """The resources of all raw tables, fed by flattened batches of which no two hold the same run."""
+def raw_tables(batches: Callable[[], Iterable[dict[str, pa.Table]]]) -> list[DltResource]:
+    """The resources of all raw tables, fed by flattened batches of which no two hold the same run.
+
+    `batches` is called for each run of the source: one object may be run again and again.
+    """
 
     @dlt.resource(name="run_batches", selected=False)
     def run_batches() -> Iterator[dict[str, pa.Table]]:
-        yield from batches
+        yield from batches()
 
     return [run_batches, *(_table(run_batches, table) for table in tables.SCHEMAS)]
 
