@@ -3,14 +3,15 @@
 import io
 import json
 import logging
+import sys
 import time
 
 import pytest
 from rich.console import Console
 from rich.progress import Progress, TextColumn
 
-from statsig_runs.logs import JsonFormatter
-from statsig_runs.progress import BarWatch, LogWatch
+from statsig_runs.logs import JsonFormatter, StderrHandler
+from statsig_runs.progress import BarWatch, LogWatch, watching
 
 
 def test_a_wait_for_the_rate_limit_is_logged_once_and_a_moment_not_at_all(caplog: pytest.LogCaptureFixture) -> None:
@@ -34,6 +35,20 @@ def test_the_bar_shows_the_step_the_count_and_the_wait() -> None:
     shown = screen.getvalue()
     assert "fetching 3/10" in shown
     assert "waiting for the rate limit until" in shown
+
+
+def test_a_log_line_stands_above_the_bar_and_not_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = io.StringIO()
+    monkeypatch.setattr(screen, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("TERM", "xterm")
+    record = logging.LogRecord("some.logger", logging.WARNING, "file", 1, "news", None, None)
+    handler = StderrHandler()
+    with watching() as watch:
+        watch.step("fetching")
+        handler.emit(record)
+    [line] = [line for line in screen.getvalue().split("\n") if "news" in line]
+    assert line.rpartition("\x1b[2K")[2] == "news"  # on a line that was cleared before
 
 
 def test_a_json_log_line_is_one_object_with_the_time_in_utc() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, TextIO
 
 import click
 import msgspec
@@ -33,6 +33,19 @@ class JsonFormatter(logging.Formatter):
         return msgspec.json.encode(entry).decode()
 
 
+class StderrHandler(logging.StreamHandler[TextIO]):
+    """Writes to what stderr is at the moment: a live bar takes its place, and puts a line above itself."""
+
+    @property
+    def stream(self) -> TextIO:
+        """The stderr of now."""
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, _: TextIO) -> None:
+        """The base class keeps the stderr of its beginnings here."""
+
+
 def configure_logging(level: str | None, log_format: str) -> None:
     """Send all logs to stderr, with everything that looks like a Console API key masked.
 
@@ -41,7 +54,7 @@ def configure_logging(level: str | None, log_format: str) -> None:
             information elsewhere.
         log_format: `text` or `json`.
     """
-    handler = logging.StreamHandler()
+    handler = StderrHandler()
     if log_format == "json":
         handler.setFormatter(JsonFormatter())
     else:
