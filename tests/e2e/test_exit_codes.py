@@ -72,6 +72,8 @@ def test_1_is_a_damaged_database_too_and_the_commands_it_tells_bring_it_back(cop
         (["sync", "--run-ids-file", "absent.txt"], "absent.txt"),
         (["sync", "--base-url", "http://example.org"], "must be https"),
         (["sync", "--database", "data/statsig.duckdb"], "Choose another file name"),
+        (["simulate", "--port", "65536"], "65536 is not in the range"),
+        (["simulate", "--latency", "-1"], "-1.0 is not in the range"),
     ],
 )
 def test_2_is_wrong_usage_and_says_what_is_wrong(workplace: Workplace, arguments: list[str], told: str) -> None:

@@ -237,13 +237,15 @@ def demo(database: Path) -> None:
 
 @cli.command(short_help="Serve a local Console API with generated runs.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
-@click.option("--port", default=8571, show_default=True, help="0 for a free one.")
+@click.option("--port", default=8571, show_default=True, type=click.IntRange(0, 65_535), help="0 for a free one.")
 @click.option(
     "--runs", "count", default=1000, show_default=True, type=click.IntRange(min=0), help="How many runs it holds."
 )
 @click.option("--seed", default=1, show_default=True, help="Another number, other runs.")
 @click.option("--malformed", default=0, show_default=True, help="How many of them break the contract.")
-@click.option("--latency", default=0.0, show_default=True, help="Seconds before each answer.")
+@click.option(
+    "--latency", default=0.0, show_default=True, type=click.FloatRange(min=0), help="Seconds before each answer."
+)
 @click.option("--rate-limits", default="100/10,900/900", show_default=True, help="requests/seconds; empty for none.")
 @click.option("--fault-rate", default=0.0, show_default=True, type=click.FloatRange(0, 1), help="Share that fails.")
 @click.option(
