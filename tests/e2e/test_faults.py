@@ -88,10 +88,10 @@ def test_a_file_of_ids_that_is_no_text_is_refused_before_any_request(
     assert simulator.statuses.total() == 0
 
 
-def test_the_mark_that_windows_editors_put_before_a_text_is_no_part_of_the_first_id(
+def test_neither_a_byte_order_mark_nor_a_comment_after_a_tab_is_part_of_an_id(
     workplace: Workplace, simulator: Simulator
 ) -> None:
-    (workplace.work / "ids.txt").write_bytes(b"\xef\xbb\xbffirst # the one\r\n\r\n# a comment\r\nsecond\r\n")
+    (workplace.work / "ids.txt").write_bytes(b"\xef\xbb\xbffirst\t# the one\r\n\r\n# a comment\r\nsecond\r\n")
     simulator.api_key = "another"  # a refusal ends it with the first request
     workplace.run("sync", "--no-discover", "--run-ids-file", "ids.txt")
     assert [request.path for request in simulator.log] == ["/console/v1/ingestion/runs/first"]

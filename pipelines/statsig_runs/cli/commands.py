@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import re
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -129,10 +130,10 @@ def _read_ids(file: Any) -> tuple[str, ...]:
     if file is None:
         return ()
     try:
-        lines = [line.partition(" #")[0].strip() for line in file]
+        lines = [re.split(r"(?:^|\s)#", line, maxsplit=1)[0].strip() for line in file]
     except UnicodeDecodeError:
         raise ConfigurationError(f"{file.name} is not a text file in UTF-8.") from None
-    return _valid_ids([line for line in lines if line and not line.startswith("#")], "--run-ids-file")
+    return _valid_ids([line for line in lines if line], "--run-ids-file")
 
 
 def _valid_ids(ids: Any, option: str) -> tuple[str, ...]:
