@@ -80,6 +80,14 @@ def test_a_missing_field_is_named(name: str) -> None:
             {"createdAt": "2023-12-13T02:30:55.992"},
             "Expected `datetime` with a timezone component - at `$.createdAt`",
         ),
+        (
+            {"createdAt": "0001-01-01T00:00:00+14:00"},
+            "a time outside the years 1 to 9999 (UTC) - at `$.createdAt`",
+        ),
+        (
+            {"createdAt": "9999-12-31T23:59:59-14:00"},
+            "a time outside the years 1 to 9999 (UTC) - at `$.createdAt`",
+        ),
         ({"dateStamps": ["2023-02-30"]}, "Invalid RFC3339 encoded date - at `$.dateStamps[0]`"),
         ({"sources": None}, "Expected `array`, got `null` - at `$.sources`"),
         (

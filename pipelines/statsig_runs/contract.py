@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -106,6 +106,11 @@ _encode_canonical = msgspec.json.Encoder(order="sorted").encode
 _decode_identified = msgspec.json.Decoder(_Identified).decode
 
 
+# an offset leads out of the calendar, and the next sync, which reads the time back, could not tell what it is
+_FIRST = datetime(1, 1, 1, tzinfo=UTC)
+_LAST = datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)
+
+
 def read_run(body: bytes, *, fetched_at: datetime, run_id: str | None = None) -> AcceptedRun | RejectedRun:
     """Decode and validate one run.
 
@@ -122,6 +127,8 @@ def read_run(body: bytes, *, fetched_at: datetime, run_id: str | None = None) ->
         return _reject(body, fetched_at, str(error), run_id)
     if run_id is not None and run.runID != run_id:
         return _reject(body, fetched_at, f"asked for another run, got {run.runID!r} - at `$.runID`", run_id)
+    if not _FIRST <= run.createdAt <= _LAST:
+        return _reject(body, fetched_at, "a time outside the years 1 to 9999 (UTC) - at `$.createdAt`", run_id)
     if b"\\u0000" in body and _holds_nul(msgspec.to_builtins(run)):
         return _reject(body, fetched_at, "a text holds the character U+0000, which no database stores", run_id)
     return AcceptedRun(run, fetched_at, content_hash, text)
