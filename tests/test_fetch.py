@@ -222,7 +222,7 @@ def test_without_a_list_the_ids_given_are_read_and_without_ids_the_refusal_is_an
     server.script = lambda path, _: reply_error(404, "no such endpoint") if "?page" in path else None
     run_fetch(server, memory, tmp_path, Request(run_ids=("r1",)))
     assert list(memory.runs) == ["r1"]
-    with pytest.raises(ApiRequestError, match="404"):
+    with pytest.raises(ApiRequestError, match=r"404: no such endpoint\. Check the setting base_url; .* by --run-id"):
         run_fetch(server, memory, tmp_path, Request())
 
 

@@ -106,11 +106,13 @@ class Fetch:
             unsettled = tuple
         self._waiting |= dict.fromkeys(reads(self._request.run_ids, unsettled(), brought=self._brought))
         yield from self._read_waiting()
-        has_list = not (isinstance(refusal, ApiRequestError) and refusal.status == _NOT_FOUND)
-        if refusal and (has_list or not self._request.run_ids):
-            raise refusal
-        if refusal:
+        if isinstance(refusal, ApiRequestError) and refusal.status == _NOT_FOUND:
+            if not self._request.run_ids:
+                hint = "Check the setting base_url; an API without a list of runs can be asked by --run-id only."
+                raise ApiRequestError(f"{refusal}. {hint}", _NOT_FOUND)
             log.warning("this API has no list of runs; only the ids given were read")
+        elif refusal:
+            raise refusal
         if self.is_cut:
             log.warning(
                 "stopped at the limit of %s requests; the next sync goes on from here", self._request.max_requests
