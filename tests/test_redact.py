@@ -79,6 +79,15 @@ def test_a_logged_traceback_is_masked(logged: StringIO) -> None:
     assert "s3cret" not in logged.getvalue()
 
 
+def test_a_secret_that_became_known_later_is_masked_in_a_traceback(logged: StringIO) -> None:
+    install_log_filter(Redactor(["n3wer"]))
+    try:
+        int("n3wer")
+    except ValueError:
+        logging.getLogger("library.deep").exception("failed")
+    assert logged.getvalue().endswith("ValueError: invalid literal for int() with base 10: '***'\n")
+
+
 def test_arguments_that_do_not_fit_their_message_are_not_printed(logged: StringIO) -> None:
     logging.getLogger("library.deep").warning("only text", "s3cret")  # noqa: PLE1205
     assert logged.getvalue() == "only text\n"

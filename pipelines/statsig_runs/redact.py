@@ -55,7 +55,12 @@ def scrub(text: str) -> str:
     return _ANY_KEY.scrub(text)
 
 
-_ANY_KEY = Redactor()
+def scrub_known(text: str) -> str:
+    """Return `text` without Console API keys and without the secrets that `install_log_filter` was given last."""
+    return _known.scrub(text)
+
+
+_ANY_KEY = _known = Redactor()
 
 
 def install_log_filter(redactor: Redactor) -> None:
@@ -65,6 +70,8 @@ def install_log_filter(redactor: Redactor) -> None:
     are added later: so the records are scrubbed as they are made, their message and their traceback (which a
     record then carries as text only).
     """
+    global _known  # noqa: PLW0603  errors leave this process where the settings are out of reach
+    _known = redactor
     make_record = logging.getLogRecordFactory()
 
     def make_scrubbed_record(*args: object, **kwargs: object) -> logging.LogRecord:
@@ -75,7 +82,9 @@ def install_log_filter(redactor: Redactor) -> None:
             record.msg = redactor.scrub(str(record.msg))
         record.args = None
         if record.exc_info and record.exc_info[0] is not None:
-            record.exc_text = redactor.scrub(logging.Formatter().formatException(record.exc_info))
+            record.exc_text = logging.Formatter().formatException(record.exc_info)
+        if record.exc_text:  # it may be there already: an earlier filter knew fewer secrets
+            record.exc_text = redactor.scrub(record.exc_text)
         record.exc_info = None
         if record.stack_info:
             record.stack_info = redactor.scrub(record.stack_info)
