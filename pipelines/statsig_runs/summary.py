@@ -14,7 +14,7 @@ import msgspec
 
 from statsig_runs.contract import AcceptedRun, MissingRun, RejectedRun
 from statsig_runs.logs import tell_error
-from statsig_runs.redact import scrub
+from statsig_runs.redact import scrub, scrub_known
 
 if TYPE_CHECKING:
     from statsig_runs.api import FailedRun
@@ -79,7 +79,7 @@ class Summary:
         names = [each.name for each in fields(self) if not each.name.startswith("_")]
         values: dict[str, Any] = {name: getattr(self, name) for name in names}
         values["started_at"] = self.started_at.isoformat(timespec="milliseconds")
-        values["error"] = str(self.error) if self.error else None
+        values["error"] = scrub_known(str(self.error)) if self.error else None
         values["exit_code"] = self.exit_code
         return {name: round(value, 3) if isinstance(value, float) else value for name, value in values.items()}
 
@@ -129,4 +129,4 @@ def print_summary(summary: Summary, warehouse: Warehouse, *, as_json: bool) -> N
         readers = (
             "they are published" if summary.publish_seconds is not None else "readers keep what was published last"
         )
-        tell_error(scrub(f"Error: {summary.error}\n{kept}; {readers}."))
+        tell_error(f"Error: {scrub_known(str(summary.error))}\n{kept}; {readers}.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
@@ -14,6 +16,7 @@ import pytest
 
 from statsig_runs.warehouse import Schemas, Warehouse
 from statsig_runs.warehouse.destinations import open_destination
+from tests.e2e.workplace import COMMAND
 from tests.engines.postgres_server import PASSWORD, USER
 from tests.engines.two_syncs import NOW, Table, differences, sync, sync_twice
 
@@ -71,3 +74,23 @@ def test_the_project_synced_at_the_same_time_has_its_own_runs(folder: Path) -> N
 
     assert len(forum) == 18  # 20, less 3 that break the contract, and the one that drifted
     assert shop & forum == {"drifted"}
+
+
+@pytest.mark.parametrize("command", [("transform",), ("sync", "--json"), ("sync", "--log-level", "debug")])
+def test_the_catalogues_password_is_in_no_error(command: tuple[str, ...], tmp_path: Path) -> None:
+    """DuckDB repeats the address of a catalogue that it cannot reach, password included."""
+    environment = {
+        **os.environ,
+        "STATSIG_API_KEY": "console-key",
+        "DESTINATION__DUCKLAKE__CREDENTIALS__CATALOG": "postgresql://loader:s3cr%2Fet+w%C3%B6rd@127.0.0.1:1/catalogue",
+        "DESTINATION__DUCKLAKE__CREDENTIALS__STORAGE__BUCKET_URL": str(tmp_path / "files"),
+    }
+    call = [COMMAND, *command, "--destination", "ducklake"]
+    asked = subprocess.run(call, check=False, capture_output=True, text=True, cwd=tmp_path, env=environment)
+
+    assert asked.returncode == 1
+    assert "127.0.0.1" in asked.stderr
+    left = [file.read_text("latin-1") for file in tmp_path.rglob("*") if file.is_file()]
+    for text in (asked.stdout, asked.stderr, *left):
+        assert "s3cr" not in text
+        assert "rd@" not in text

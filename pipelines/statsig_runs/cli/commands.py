@@ -44,7 +44,7 @@ def cli() -> None:
 def main() -> NoReturn:
     """Run a command and turn every error into one clear message and an exit code."""
     from statsig_runs.logs import tell_error
-    from statsig_runs.redact import scrub
+    from statsig_runs.redact import scrub_known
 
     # dbt's project and a batch of runs are millions of objects that stay: to look through them again and again is waste
     gc.set_threshold(100_000, 50, 1_000)
@@ -59,11 +59,11 @@ def main() -> NoReturn:
         error.show()
         sys.exit(error.exit_code)
     except StatsigRunsError as error:
-        tell_error(f"Error: {scrub(str(error))}")
+        tell_error(f"Error: {scrub_known(str(error))}")
         log.debug("where it was raised", exc_info=True)
         sys.exit(error.exit_code)
     except Exception as error:
-        text = scrub(f"{type(error).__name__}: {error}".strip())
+        text = scrub_known(f"{type(error).__name__}: {error}".strip())
         tell_error(f"Unexpected error: {text}\nWhat was loaded is kept. --log-level debug shows where it happened.")
         log.debug("where it was raised", exc_info=True)
         sys.exit(1)

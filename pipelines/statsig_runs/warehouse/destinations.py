@@ -8,12 +8,14 @@ Knows neither the API nor the tables.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from urllib.parse import unquote
 
 from statsig_runs.dbt_project import Secret, secrets_of
 from statsig_runs.errors import ConfigurationError
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from statsig_runs.warehouse.files import Schemas
     from statsig_runs.warehouse.lake import Lake
     from statsig_runs.warehouse.loader import Loader
+
+_PASSWORD: Final = re.compile(r"://[^:/@]*:([^/@]+)@")
 
 Profile = dict[str, Any]
 """One output of a dbt profile."""
@@ -78,8 +82,10 @@ class Destination:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What no log may show."""
-        return tuple(secrets_of(self.profile or {}).values())
+        """What no log and no error may show; of an address with a password in it, the password alone as well."""
+        secrets = secrets_of(self.profile or {}).values()
+        passwords = [password for secret in secrets for password in _PASSWORD.findall(secret)]
+        return (*secrets, *passwords, *map(unquote, passwords))
 
     def require_published(self) -> None:
         """Refuse what needs the published copy, where there is none.
