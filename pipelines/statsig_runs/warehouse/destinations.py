@@ -154,11 +154,12 @@ def _resolve(name: str) -> tuple[Any, Any]:
     try:
         config = make().configuration(spec._bind_dataset_name(dataset_name="any"))
     except ConfigFieldMissingException as error:
-        missing = ", ".join(_missing_fields(error.traces)) or "credentials"
+        missing = list(dict.fromkeys(_missing_fields(error.traces))) or ["credentials"]
+        example = "__".join(["destination", name, *missing[0].split(".")]).upper()
         raise ConfigurationError(
-            f"The destination {name!r} is not configured; missing: {missing}. Set it the way dlt reads it: in "
-            f"{Path('.dlt/secrets.toml').absolute()} under [destination.{name}.credentials], or in the environment as "
-            f"DESTINATION__{name.upper()}__CREDENTIALS__… (one variable a field, in capitals)."
+            f"The destination {name!r} is not configured; missing: {', '.join(missing)}. Set it the way dlt reads it: "
+            f"in {Path('.dlt/secrets.toml').absolute()} under [destination.{name}], or in the environment, a variable "
+            f"for each field, such as {example}."
         ) from None
     except ConfigurationException as error:  # dlt keeps secrets out of these
         raise ConfigurationError(f"The settings of the destination {name!r} cannot be read: {error}") from None
