@@ -1,9 +1,15 @@
-"""Rows, bytes and seconds of one load and one full build, on DuckDB and on Sail over Delta tables, in the same run.
+"""Rows, bytes and seconds of loading and modelling, on DuckDB and on Sail over Delta tables, at several sizes.
 
-    python bench/engines.py [--runs 20000] [--engines duckdb filesystem postgres]
+    python bench/engines.py [--runs 5000 20000] [--engines duckdb filesystem postgres]
 
-Prints what each engine's marts hold, row by row of a table, and what it comes to for a million runs. `filesystem` needs
-the extra of that name and goes to a folder of its own; any other is where its credentials say, and must be empty.
+Each engine and size is measured in a process of its own: loading all runs, a full refresh of the models with their
+tests, and an incremental build after 100 runs were fetched again. A small build comes first and does not count: reading
+the dbt project takes seconds, whatever the size. Bytes are raw tables, payloads and marts: of the DuckDB file after a
+checkpoint, of the lake's files, those that Delta keeps for readers of an older state left out.
+
+The last lines are what each size comes to for a million runs; figures that shrink from one size to the next hold costs
+that do not grow. `filesystem` needs the extra of that name and goes to a folder of its own; any other engine is where
+its credentials say: each size is a project of its own there, and must not have been measured before.
 """
 
 from __future__ import annotations
@@ -11,12 +17,19 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
+import sys
 import tempfile
 import time
-from datetime import UTC, datetime
+from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from multiprocessing import get_context
 from pathlib import Path
 
+from statsig_runs import tables
 from statsig_runs.contract import read_run
+from statsig_runs.logs import adopt_dlt_logs
 from statsig_runs.packaged import packaged
 from statsig_runs.plan import Progress
 from statsig_runs.refresh import build
@@ -27,68 +40,109 @@ from statsig_runs.warehouse import Schemas, Warehouse
 from statsig_runs.warehouse.destinations import open_destination
 
 UNTIL = datetime(2026, 3, 1, 12, tzinfo=UTC)
+CHANGED = 100
+MILLION = 1_000_000
 MARTS = sorted(file.stem for file in packaged("sql").glob("models/marts/*.sql"))
+
+Figures = dict[str, float | None]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=20_000)
+    parser.add_argument("--runs", type=int, nargs="+", default=[5_000, 20_000])
     parser.add_argument("--engines", nargs="+", default=["duckdb", "filesystem"])
     arguments = parser.parse_args()
     measured = {}
     for engine in arguments.engines:
-        with tempfile.TemporaryDirectory(prefix="statsig-runs-") as name:
-            measured[engine] = measure(engine, Path(name), arguments.runs)
-    print(f"{f'{arguments.runs:,} runs':<32}" + "".join(f"{engine:>14}" for engine in measured))
+        for count in arguments.runs:
+            print(f"measuring {engine} with {count:,} runs", file=sys.stderr)
+            with (
+                tempfile.TemporaryDirectory(prefix="statsig-runs-") as name,
+                ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool,
+            ):
+                measured[engine, count] = pool.submit(measure, engine, Path(name), count).result()
+    print(f"{'':<38}" + "".join(f"{engine:>14}" for engine, _ in measured))
+    print(f"{'runs':<38}" + "".join(f"{count:>14,}" for _, count in measured))
     for line in next(iter(measured.values())):
-        figures = [figure[line] for figure in measured.values()]
-        print(f"{line:<32}" + "".join(f"{'-' if figure is None else f'{figure:,}':>14}" for figure in figures))
+        figures = [figures[line] for figures in measured.values()]
+        print(f"{line:<38}" + "".join(f"{'-' if figure is None else f'{figure:,}':>14}" for figure in figures))
 
 
-def measure(engine: str, folder: Path, count: int) -> dict[str, float | None]:
+def measure(engine: str, folder: Path, count: int) -> Figures:
     os.environ["DESTINATION__FILESYSTEM__BUCKET_URL"] = str(folder / "lake")
     settings = load_settings()
-    schemas = Schemas.of_project()
+    adopt_dlt_logs()
+    schemas = Schemas.of_project(f"bench_{count}")
     database = folder / "runs.duckdb"
     warehouse = Warehouse(database, schemas, open_destination(engine, database, schemas.marts))
     warehouse.prepare()
-    loader = warehouse.destination.loader(schemas, warehouse.state)
-    load_seconds = 0.0
-    batch = []
-    for number, run in enumerate(iter_runs(count, until=UNTIL, teams=max(1, count // 5_000)), 1):
-        batch.append(read_run(json.dumps(run).encode(), fetched_at=UNTIL))
-        if len(batch) == BATCH_SIZE or number == count:
-            started = time.monotonic()
-            loader.load(batch, Progress())
-            load_seconds += time.monotonic() - started
-            batch = []
-    started = time.monotonic()
+    load(warehouse, CHANGED, count, UNTIL - timedelta(days=1))
     build(warehouse, settings)
-    build_seconds = time.monotonic() - started
-    size = size_of({"duckdb": database, "filesystem": folder / "lake"}.get(engine))
+
+    load_seconds = load(warehouse, count, count, UNTIL)
+    full_seconds = timed_build(warehouse, full_refresh=True)
+    loaded_again = load(warehouse, CHANGED, count, UNTIL + timedelta(days=1))
+    incremental_seconds = timed_build(warehouse, full_refresh=False)
+
+    size = size_of(warehouse)
+    marts = {mart: count_rows(warehouse, schemas.marts, mart) for mart in MARTS}
+    raw = {f"{schemas.raw}.{table}": count_rows(warehouse, schemas.raw, table) for table in tables.SCHEMAS}
+    rows = sum([*marts.values(), *raw.values()])
     return {
-        **{mart: count_rows(warehouse, mart) for mart in MARTS},
-        "load, seconds": round(load_seconds, 1),
-        "models and tests, seconds": round(build_seconds, 1),
+        **marts,
+        "rows of the raw tables": sum(raw.values()),
+        "rows of all tables": rows,
         "size, MB": size and round(size / 1e6, 1),
+        "load, seconds": round(load_seconds, 1),
+        "full refresh, seconds": round(full_seconds, 1),
+        f"load {CHANGED} again, seconds": round(loaded_again, 1),
+        f"incremental build of {CHANGED}, seconds": round(incremental_seconds, 1),
+        "peak memory, MB": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "a million runs: rows, million": round(rows / count, 1),
         "a million runs: size, GB": size and round(size / count / 1e3, 1),
-        "a million runs: minutes": round((load_seconds + build_seconds) * 1e6 / count / 60, 1),
+        "a million runs: load, seconds": round(load_seconds * MILLION / count),
+        "a million runs: full refresh, seconds": round(full_seconds * MILLION / count),
     }
 
 
-def count_rows(warehouse: Warehouse, mart: str) -> int:
+def load(warehouse: Warehouse, count: int, history: int, fetched_at: datetime) -> float:
+    """Load the newest runs of a history of that length; seconds, the making of the runs left out."""
+    loader = warehouse.destination.loader(warehouse.schemas, warehouse.state)
+    runs = islice(iter_runs(history, until=UNTIL, teams=max(1, history // 5_000)), count)
+    seconds = 0.0
+    while batch := [read_run(json.dumps(run).encode(), fetched_at=fetched_at) for run in islice(runs, BATCH_SIZE)]:
+        started = time.monotonic()
+        loader.load(batch, Progress())
+        seconds += time.monotonic() - started
+    return seconds
+
+
+def timed_build(warehouse: Warehouse, *, full_refresh: bool) -> float:
+    started = time.monotonic()
+    build(warehouse, load_settings(), full_refresh=full_refresh)
+    return time.monotonic() - started
+
+
+def count_rows(warehouse: Warehouse, schema: str, table: str) -> int:
     if lake := warehouse.destination.lake:
-        return lake.open(warehouse.schemas.marts, mart).to_pyarrow_dataset().count_rows()
+        delta = lake.open(schema, table)
+        return delta.to_pyarrow_dataset().count_rows() if delta else 0
     loader = warehouse.destination.loader(warehouse.schemas, warehouse.state)
     with loader.pipeline.sql_client() as client:
-        return client.execute_sql(f"select count(*) from {warehouse.schemas.marts}.{mart}")[0][0]
+        return client.execute_sql(f"select count(*) from {schema}.{table}")[0][0]
 
 
-def size_of(place: Path | None) -> int | None:
-    if place is None:
-        return None
-    files = [place] if place.is_file() else [file for file in place.rglob("*") if file.is_file()]
-    return sum(file.stat().st_size for file in files)
+def size_of(warehouse: Warehouse) -> int | None:
+    """Bytes; None for an engine whose files are elsewhere."""
+    if lake := warehouse.destination.lake:
+        tables_of_lake = [lake.open(schema, table) for schema in warehouse.schemas for table in lake.tables(schema)]
+        return sum(
+            sum(delta.get_add_actions(flatten=True)["size_bytes"].to_pylist()) for delta in tables_of_lake if delta
+        )
+    if warehouse.destination.is_local_file:
+        warehouse.publish()
+        return warehouse.published.stat().st_size
+    return None
 
 
 if __name__ == "__main__":
