@@ -32,7 +32,7 @@ settings as (
     select
         {{ dbt.hash(
             "'" ~ build_settings() ~ "' || coalesce("
-            ~ dbt.listagg("status || ',' || stage || ',' || phase", "';'", 'order by status') ~ ", '')"
+            ~ sorted_list("status || ',' || stage || ',' || phase") ~ ", '')"
         ) }} as settings_hash
     from status_catalogue
 
