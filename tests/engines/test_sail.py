@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -16,6 +20,7 @@ from statsig_runs.refresh import build
 from statsig_runs.settings import load_settings
 from statsig_runs.warehouse import Schemas, Warehouse
 from statsig_runs.warehouse.destinations import open_destination
+from tests.e2e.workplace import COMMAND
 from tests.engines.two_syncs import MARTS, NOW, Table, differences, sync_twice
 from tests.test_contract import payload
 
@@ -111,3 +116,53 @@ def test_an_address_that_sail_cannot_read_is_refused(tmp_path: Path, monkeypatch
 
     with pytest.raises(ConfigurationError, match="Choose another bucket_url"):
         open_destination("filesystem", tmp_path, "statsig")
+
+
+@pytest.mark.usefixtures("warehouse")
+def test_the_log_is_the_commands_own(folder: Path) -> None:
+    call = [COMMAND, "transform", "--destination", "filesystem", "--database", folder / "runs.duckdb"]
+    done = subprocess.run([*call, "--log-format", "json"], check=True, capture_output=True, text=True, cwd=folder)
+
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [line["message"][:6] for line in lines] == ["Built "]
+
+
+class NoBucket(BaseHTTPRequestHandler):
+    """Knows no object, and keeps who asked for it."""
+
+    def do_GET(self) -> None:
+        self.server.askers.append((self.path, self.headers["Authorization"] or ""))  # type: ignore[attr-defined]
+        self.send_error(404)
+
+    do_HEAD = do_GET  # noqa: N815
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        pass
+
+
+def test_a_bucket_is_read_with_the_credentials_that_dlt_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), NoBucket)
+    server.askers = []  # type: ignore[attr-defined]
+    Thread(target=server.serve_forever, daemon=True).start()
+    credentials = "DESTINATION__FILESYSTEM__CREDENTIALS__"
+    monkeypatch.setenv("DESTINATION__FILESYSTEM__BUCKET_URL", "s3://bucket/lake")
+    monkeypatch.setenv(f"{credentials}AWS_ACCESS_KEY_ID", "dltsown")
+    monkeypatch.setenv(f"{credentials}AWS_SECRET_ACCESS_KEY", "s3cret")
+    monkeypatch.setenv(f"{credentials}REGION_NAME", "eu-west-1")
+    monkeypatch.setenv(f"{credentials}ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+    bucket = warehouse_of(tmp_path)
+
+    with bucket.destination.modelling(bucket.schemas):
+        by_listing = list(server.askers)  # type: ignore[attr-defined]
+        from pyspark.sql import SparkSession
+
+        session = SparkSession.builder.getOrCreate()
+        with pytest.raises(Exception, match="Not Found"):
+            session.sql("create table statsig.asked (id int) using delta location 's3://bucket/lake/statsig/asked'")
+    server.shutdown()
+
+    by_sail = server.askers[len(by_listing) :]  # type: ignore[attr-defined]
+    assert by_listing
+    assert by_sail
+    assert all("Credential=dltsown/" in authorization for _, authorization in [*by_listing, *by_sail])
+    assert "AWS_SECRET_ACCESS_KEY" not in os.environ

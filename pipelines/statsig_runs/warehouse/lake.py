@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Final
@@ -42,6 +43,11 @@ _PRIMARY_KEYS: Final = {
     "sync_loads": ("load_id",),
 }
 
+_PREFIXES: Final = {
+    **dict.fromkeys(("s3", "s3a"), "AWS_"),
+    **dict.fromkeys(("gs", "gcs"), "GOOGLE_"),
+    **dict.fromkeys(("az", "abfss"), "AZURE_STORAGE_"),
+}
 _PLAIN_ADDRESS: Final = re.compile(r"[A-Za-z0-9_./:@=+~-]+")
 _QUALIFIED: Final = re.compile(r"\b(statsig\w*)\.(\w+)")
 
@@ -55,6 +61,7 @@ class Lake:
 
     def __init__(self, config: Any) -> None:
         from dlt.common.libs.deltalake import deltalake_storage_options
+        from dlt.common.storages.fsspec_filesystem import fsspec_from_config
 
         address = config.make_local_path(config.bucket_url) if config.is_local_filesystem else config.bucket_url
         if not _PLAIN_ADDRESS.fullmatch(address):
@@ -64,6 +71,14 @@ class Lake:
             )
         self.address: str = address.rstrip("/")
         self._options = deltalake_storage_options(config.credentials, config.deltalake_storage_options)
+        self._files, _ = fsspec_from_config(config)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The credentials of a bucket as the variables that Sail reads; nothing for a folder."""
+        prefix = _PREFIXES.get(self.address.partition("://")[0], "")
+        names = {name: prefix + name.upper().removeprefix(prefix) for name in self._options}
+        return {names[name]: str(value) for name, value in self._options.items()} if prefix else {}
 
     def location(self, schema: str, table: str = "") -> str:
         """The address of a schema's folder, or of a table in it."""
@@ -87,12 +102,10 @@ class Lake:
 
     def tables(self, schema: str) -> dict[str, str]:
         """The Delta tables in a schema's folder, with their columns as Spark's SQL writes them."""
-        import fsspec
-
-        files, path = fsspec.url_to_fs(self.location(schema))
-        if not files.exists(path):
+        path = self._files._strip_protocol(self.location(schema))
+        if not self._files.exists(path):
             return {}
-        names = sorted(log.split("/")[-2] for log in files.glob(f"{path}/*/_delta_log"))
+        names = sorted(log.split("/")[-2] for log in self._files.glob(f"{path}/*/_delta_log"))
         return {name: _columns(delta) for name in names if (delta := self.open(schema, name))}
 
 
@@ -191,9 +204,11 @@ def modelling(lake: Lake, schemas: Schemas) -> Iterator[dict[str, Any]]:
     """A Sail session that knows the lake's tables; gives the dbt output that uses it.
 
     Sail runs inside this process, on all its cores; with SAIL_MODE=local-cluster as a driver and workers. A server
-    at the address in SPARK_REMOTE is used instead.
+    at the address in SPARK_REMOTE is used instead, which has credentials of its own for a bucket.
     """
-    with _server() as address, _environment("SPARK_REMOTE", address):
+    # of what it makes frames from, and here it makes none
+    warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
+    with _environment(lake.environment), _server() as address, _environment({"SPARK_REMOTE": address}):
         from pyspark.sql import SparkSession
 
         # dbt asks for Hive, which no Spark Connect client has
@@ -224,6 +239,7 @@ def _server() -> Iterator[str]:
     if address := os.environ.get("SPARK_REMOTE"):
         yield address
         return
+    os.environ.setdefault("RUST_LOG", "error")  # otherwise Sail tells of every session, past the log's format
     from pysail.spark import SparkConnectServer
 
     server = SparkConnectServer(ip="127.0.0.1", port=0)
@@ -236,13 +252,14 @@ def _server() -> Iterator[str]:
 
 
 @contextmanager
-def _environment(name: str, value: str) -> Iterator[None]:
-    before = os.environ.get(name)
-    os.environ[name] = value
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
     try:
         yield
     finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
