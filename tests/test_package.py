@@ -17,8 +17,8 @@ PACKAGE = Path(statsig_runs.__file__).parent
 PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 ROOMS = [
     {"contract", "errors", "packaged", "plan", "progress", "redact", "simulator"},
-    {"api", "dbt_project", "logs", "report", "settings", "summary", "tables"},
-    {"fetch", "models", "readers"},
+    {"api", "dbt_project", "logs", "report", "settings", "tables"},
+    {"fetch", "models", "readers", "summary"},
     {"refresh", "source"},
     {"warehouse", "sync", "replay"},
     {"demo"},
