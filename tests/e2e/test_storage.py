@@ -12,7 +12,7 @@ import pytest
 
 from statsig_runs.simulator import Simulator
 from tests.e2e.conftest import TODAY, YESTERDAY, Undisturbed
-from tests.e2e.workplace import Workplace, contents, state
+from tests.e2e.workplace import KEY, Workplace, contents, state
 
 PutDisk = Callable[[Path, str], None]
 
@@ -113,3 +113,17 @@ def test_a_disk_that_is_read_only_is_named_before_anything_is_asked_for(
     assert simulator.statuses.total() == 0
     assert on_disk.query("select count(*) from statsig.fct_runs") == [(len(YESTERDAY),)]
     assert len(TODAY) > len(YESTERDAY) == 33
+
+
+def test_a_database_that_is_lost_is_taken_back_from_the_published_copy(
+    copy_of_yesterday: Callable[..., Workplace],
+) -> None:
+    workplace = copy_of_yesterday()
+    workplace.database.unlink()
+    workplace.database.with_name("statsig_runs.duckdb.wal").write_bytes(b"of the lost one")
+    with Simulator([], api_key=KEY) as forgetful:  # Statsig has forgotten every run
+        done = workplace.run("sync", "--base-url", forgetful.url)
+    assert done.code == 4, done.err  # those that may still change are missing
+    assert "is gone; going on from the published copy" in done.err
+    assert workplace.query("select count(*) from statsig.fct_runs") == [(len(YESTERDAY),)]
+    assert workplace.query("select count(*) from statsig.fct_runs", published=False) == [(len(YESTERDAY),)]

@@ -12,6 +12,7 @@ data/.statsig_runs/postgres-1f2e3d4c/statsig/
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -26,6 +27,8 @@ from statsig_runs.warehouse.destinations import Destination, local_file
 
 if TYPE_CHECKING:
     import duckdb
+
+log = logging.getLogger(__name__)
 
 STORAGE_VERSION: Final = "v1.4.0"
 """The oldest DuckDB that opens the files; a file keeps the version that it was created with."""
@@ -76,6 +79,8 @@ class Warehouse:
     def prepare(self) -> None:
         """Create the folders and an empty database that DuckDB 1.4 and later open; what exists is left as it is.
 
+        A database that was lost is taken back from the published copy. To be called under the lock.
+
         Raises:
             StorageError: the folder cannot be written, or the file is not a DuckDB database or is in use.
         """
@@ -86,10 +91,25 @@ class Warehouse:
             if not self.destination.is_local_file:
                 return
             self.published.parent.mkdir(parents=True, exist_ok=True)
+            if self.published.exists() and not self.database.exists():
+                self._restore()
             # opened in any case: a file in use or damaged is better found now than after an hour of fetching
             duckdb.connect(str(self.database), config={"storage_compatibility_version": STORAGE_VERSION}).close()
         except (OSError, duckdb.Error) as error:
             raise self.storage_error(error) from None
+
+    def _restore(self) -> None:
+        """Nothing else holds what Statsig no longer lists, and the next publication would replace it."""
+        log.warning("%s is gone; going on from the published copy %s", self.database, self.published)
+        for folder in ("pipelines", "dbt"):  # what they know is newer than the copy, and would leave a gap
+            shutil.rmtree(self.state / folder, ignore_errors=True)
+        self.database.with_name(f"{self.database.name}.wal").unlink(missing_ok=True)
+        draft = self.database.with_suffix(".draft")
+        try:
+            shutil.copyfile(self.published, draft)
+            draft.replace(self.database)
+        finally:
+            draft.unlink(missing_ok=True)
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -190,10 +210,8 @@ class Warehouse:
         )
         if ("not a valid DuckDB" in text or "Corrupt database" in text) and self.published.exists():
             told += (
-                "\nA damaged file does not heal by itself; without it, the next sync would publish only what Statsig "
-                "still lists. Put the published copy, which holds everything, in its place, and sync again:\n"
-                f"  rm -rf {quote(str(self.state))} {quote(str(self.database))}*\n"
-                f"  cp {quote(str(self.published))} {quote(str(self.database))}"
+                "\nA damaged file does not heal by itself. Remove it, and the next sync goes on from the published "
+                f"copy, which holds everything that was published:\n  rm {quote(str(self.database))}*"
             )
         return StorageError(told)
 
