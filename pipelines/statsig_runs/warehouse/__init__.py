@@ -2,6 +2,7 @@
 
     files         the job's DuckDB file, its lock, the published copy
     destinations  the same on other engines: dlt's destination and dbt's profile from one configuration
+    profiles      how dbt reaches each of them
     loader        the dlt pipeline: repair, load, and what is known already
     failures      what dlt's errors mean, and which are tried again
     lake          the loader of Delta tables, and the session that models them

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
-from statsig_runs.dbt_project import Secret, secrets_of
+from statsig_runs.dbt_project import secrets_of
 from statsig_runs.errors import ConfigurationError
+from statsig_runs.warehouse.profiles import ENGINES
 
 if TYPE_CHECKING:
     from statsig_runs.warehouse.files import Schemas
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
     from statsig_runs.warehouse.loader import Loader
 
 _PASSWORD: Final = re.compile(r"://[^:/@]*:([^/@]+)@")
-
-Profile = dict[str, Any]
-"""One output of a dbt profile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +121,7 @@ def open_destination(name: str, database: Path, mart_schema: str) -> Destination
         return local_file(database)
     if name == "filesystem":
         return _open_lake()
-    engine = _ENGINES.get(name)
+    engine = ENGINES.get(name)
     if not engine:
         raise ConfigurationError(f"There is no destination {name!r}. Choose one of: {', '.join(NAMES)}.")
     _require_packages(name, engine.modules)
@@ -188,149 +186,5 @@ def _require_packages(name: str, modules: tuple[str, ...]) -> None:
             )
 
 
-def _without_none(profile: Profile) -> Profile:
-    return {name: value for name, value in profile.items() if value is not None}
-
-
-def _secret(value: Any) -> Secret | None:
-    return None if value is None else Secret(value)
-
-
-def _postgres(config: Any) -> tuple[str, Profile]:
-    credentials = config.credentials
-    ssl = {name: value for name, value in (credentials.query or {}).items() if name.startswith("ssl")}
-    place = f"{config.destination_type} at {credentials.host}:{credentials.port}/{credentials.database}"
-    return place, {
-        "type": config.destination_type,
-        "host": credentials.host,
-        "port": credentials.port,
-        "user": credentials.username,
-        "password": _secret(credentials.password),
-        "dbname": credentials.database,
-        "connect_timeout": credentials.connect_timeout,
-        **ssl,
-    }
-
-
-def _snowflake(config: Any) -> tuple[str, Profile]:
-    credentials = config.credentials
-    return f"Snowflake account {credentials.host}, database {credentials.database}", _without_none(
-        {
-            "type": "snowflake",
-            "account": credentials.host,
-            "user": credentials.username,
-            "password": _secret(credentials.password),
-            "private_key": _secret(credentials.private_key),
-            "private_key_passphrase": _secret(credentials.private_key_passphrase),
-            "authenticator": credentials.authenticator,
-            "token": _secret(credentials.token),
-            "database": credentials.database,
-            "warehouse": credentials.warehouse,
-            "role": credentials.role,
-        }
-    )
-
-
-def _bigquery(config: Any) -> tuple[str, Profile]:
-    credentials = config.credentials
-    project = config.project_id or credentials.project_id
-    profile: Profile = {"type": "bigquery", "project": project, "location": config.location, "method": "oauth"}
-    if getattr(credentials, "client_email", None):  # a service account; otherwise the machine's own login counts
-        profile |= {
-            "method": "service-account-json",
-            "keyfile_json": {
-                "type": "service_account",
-                "project_id": credentials.project_id,
-                "private_key": _secret(credentials.private_key),
-                "client_email": credentials.client_email,
-                "token_uri": "https://oauth2.googleapis.com/token",
-            },
-        }
-    return f"BigQuery project {project}", profile
-
-
-def _databricks(config: Any) -> tuple[str, Profile]:
-    credentials = config.credentials
-    return f"Databricks at {credentials.server_hostname}, catalog {credentials.catalog}", _without_none(
-        {
-            "type": "databricks",
-            "host": credentials.server_hostname,
-            "http_path": credentials.http_path,
-            "catalog": credentials.catalog,
-            "token": _secret(credentials.access_token),
-            "auth_type": "oauth" if credentials.client_secret else None,
-            "client_id": _secret(credentials.client_id),
-            "client_secret": _secret(credentials.client_secret),
-        }
-    )
-
-
-def _motherduck(config: Any) -> tuple[str, Profile]:
-    credentials = config.credentials
-    return f"MotherDuck database {credentials.database}", {
-        "type": "duckdb",
-        "path": f"md:{credentials.database}",
-        "motherduck_token": _secret(credentials.password),
-        "settings": {"TimeZone": "UTC"},
-    }
-
-
-def _ducklake(config: Any) -> tuple[str, Profile]:
-    from dlt.destinations.impl.ducklake.sql_client import DuckLakeSqlClient
-
-    credentials = config.credentials
-    lake = credentials.ducklake_name
-    _install_extensions(credentials.catalog.drivername)
-    # the catalogue's address, password included, is written by dlt alone
-    attach = DuckLakeSqlClient.build_attach_statement(
-        ducklake_name=lake, catalog=credentials.catalog, storage_url=credentials.storage_url
-    )
-    return f"DuckLake {lake} at {credentials.catalog_location()}", {
-        "type": "duckdb",
-        "path": ":memory:",
-        "database": lake,
-        "attach": [
-            {
-                "path": Secret(attach.split("'")[1]),
-                "alias": lake,
-                "is_ducklake": True,
-                "options": {
-                    "data_path": credentials.storage_url,
-                    "metadata_schema": credentials.metadata_schema or lake,
-                },
-            }
-        ],
-        # unqualified names are the lake's; with more threads their transactions fail each other
-        "settings": {"TimeZone": "UTC", "schema": f"{lake}.main"},
-        "threads": 1,
-    }
-
-
-def _install_extensions(catalogue: str) -> None:
-    """Install DuckDB's extensions from the packages that hold them; where these are absent, DuckDB downloads them."""
-    if find_spec("duckdb_extensions"):
-        from duckdb_extensions import import_extension
-
-        for name in ("ducklake", *(["postgres_scanner"] if catalogue.startswith("postgres") else [])):
-            import_extension(name)
-
-
-class _Engine(NamedTuple):
-    modules: tuple[str, ...]
-    """What must be importable: dlt's driver and dbt's adapter."""
-    describe: Callable[[Any], tuple[str, Profile]]
-    """From dlt's resolved configuration to a name of the place for people, and the dbt output."""
-
-
-_ENGINES: Final[dict[str, _Engine]] = {
-    "postgres": _Engine(("psycopg2", "dbt.adapters.postgres"), _postgres),
-    "ducklake": _Engine(("dbt.adapters.duckdb",), _ducklake),
-    "motherduck": _Engine(("dbt.adapters.duckdb",), _motherduck),
-    "snowflake": _Engine(("snowflake.connector", "dbt.adapters.snowflake"), _snowflake),
-    "bigquery": _Engine(("google.cloud.bigquery", "dbt.adapters.bigquery"), _bigquery),
-    "redshift": _Engine(("psycopg2", "dbt.adapters.redshift"), _postgres),
-    "databricks": _Engine(("databricks.sql", "dbt.adapters.databricks"), _databricks),
-}
-
-NAMES: Final = ("duckdb", *_ENGINES, "filesystem")
+NAMES: Final = ("duckdb", *ENGINES, "filesystem")
 """Every destination, the default first."""

@@ -1,0 +1,164 @@
+"""What each engine is called and how dbt reaches it, derived from dlt's resolved configuration of it.
+
+One function an engine: from dlt's configuration to a name of the place for people and one output of a dbt profile, its
+secrets marked as such. Nothing is connected to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any, Final, NamedTuple
+
+from statsig_runs.dbt_project import Secret
+
+Profile = dict[str, Any]
+"""One output of a dbt profile."""
+
+
+def _without_none(profile: Profile) -> Profile:
+    return {name: value for name, value in profile.items() if value is not None}
+
+
+def _secret(value: Any) -> Secret | None:
+    return None if value is None else Secret(value)
+
+
+def _postgres(config: Any) -> tuple[str, Profile]:
+    credentials = config.credentials
+    ssl = {name: value for name, value in (credentials.query or {}).items() if name.startswith("ssl")}
+    place = f"{config.destination_type} at {credentials.host}:{credentials.port}/{credentials.database}"
+    return place, {
+        "type": config.destination_type,
+        "host": credentials.host,
+        "port": credentials.port,
+        "user": credentials.username,
+        "password": _secret(credentials.password),
+        "dbname": credentials.database,
+        "connect_timeout": credentials.connect_timeout,
+        **ssl,
+    }
+
+
+def _snowflake(config: Any) -> tuple[str, Profile]:
+    credentials = config.credentials
+    return f"Snowflake account {credentials.host}, database {credentials.database}", _without_none(
+        {
+            "type": "snowflake",
+            "account": credentials.host,
+            "user": credentials.username,
+            "password": _secret(credentials.password),
+            "private_key": _secret(credentials.private_key),
+            "private_key_passphrase": _secret(credentials.private_key_passphrase),
+            "authenticator": credentials.authenticator,
+            "token": _secret(credentials.token),
+            "database": credentials.database,
+            "warehouse": credentials.warehouse,
+            "role": credentials.role,
+        }
+    )
+
+
+def _bigquery(config: Any) -> tuple[str, Profile]:
+    credentials = config.credentials
+    project = config.project_id or credentials.project_id
+    profile: Profile = {"type": "bigquery", "project": project, "location": config.location, "method": "oauth"}
+    if getattr(credentials, "client_email", None):  # a service account; otherwise the machine's own login counts
+        profile |= {
+            "method": "service-account-json",
+            "keyfile_json": {
+                "type": "service_account",
+                "project_id": credentials.project_id,
+                "private_key": _secret(credentials.private_key),
+                "client_email": credentials.client_email,
+                "token_uri": "https://oauth2.googleapis.com/token",
+            },
+        }
+    return f"BigQuery project {project}", profile
+
+
+def _databricks(config: Any) -> tuple[str, Profile]:
+    credentials = config.credentials
+    return f"Databricks at {credentials.server_hostname}, catalog {credentials.catalog}", _without_none(
+        {
+            "type": "databricks",
+            "host": credentials.server_hostname,
+            "http_path": credentials.http_path,
+            "catalog": credentials.catalog,
+            "token": _secret(credentials.access_token),
+            "auth_type": "oauth" if credentials.client_secret else None,
+            "client_id": _secret(credentials.client_id),
+            "client_secret": _secret(credentials.client_secret),
+        }
+    )
+
+
+def _motherduck(config: Any) -> tuple[str, Profile]:
+    credentials = config.credentials
+    return f"MotherDuck database {credentials.database}", {
+        "type": "duckdb",
+        "path": f"md:{credentials.database}",
+        "motherduck_token": _secret(credentials.password),
+        "settings": {"TimeZone": "UTC"},
+    }
+
+
+def _ducklake(config: Any) -> tuple[str, Profile]:
+    from dlt.destinations.impl.ducklake.sql_client import DuckLakeSqlClient
+
+    credentials = config.credentials
+    lake = credentials.ducklake_name
+    _install_extensions(credentials.catalog.drivername)
+    # the catalogue's address, password included, is written by dlt alone
+    attach = DuckLakeSqlClient.build_attach_statement(
+        ducklake_name=lake, catalog=credentials.catalog, storage_url=credentials.storage_url
+    )
+    return f"DuckLake {lake} at {credentials.catalog_location()}", {
+        "type": "duckdb",
+        "path": ":memory:",
+        "database": lake,
+        "attach": [
+            {
+                "path": Secret(attach.split("'")[1]),
+                "alias": lake,
+                "is_ducklake": True,
+                "options": {
+                    "data_path": credentials.storage_url,
+                    "metadata_schema": credentials.metadata_schema or lake,
+                },
+            }
+        ],
+        # unqualified names are the lake's; with more threads their transactions fail each other
+        "settings": {"TimeZone": "UTC", "schema": f"{lake}.main"},
+        "threads": 1,
+    }
+
+
+def _install_extensions(catalogue: str) -> None:
+    """Install DuckDB's extensions from the packages that hold them; where these are absent, DuckDB downloads them."""
+    if find_spec("duckdb_extensions"):
+        from duckdb_extensions import import_extension
+
+        for name in ("ducklake", *(["postgres_scanner"] if catalogue.startswith("postgres") else [])):
+            import_extension(name)
+
+
+class Engine(NamedTuple):
+    """What one engine needs, and how it is described."""
+
+    modules: tuple[str, ...]
+    """What must be importable: dlt's driver and dbt's adapter."""
+    describe: Callable[[Any], tuple[str, Profile]]
+    """From dlt's resolved configuration to a name of the place for people, and the dbt output."""
+
+
+ENGINES: Final[dict[str, Engine]] = {
+    "postgres": Engine(("psycopg2", "dbt.adapters.postgres"), _postgres),
+    "ducklake": Engine(("dbt.adapters.duckdb",), _ducklake),
+    "motherduck": Engine(("dbt.adapters.duckdb",), _motherduck),
+    "snowflake": Engine(("snowflake.connector", "dbt.adapters.snowflake"), _snowflake),
+    "bigquery": Engine(("google.cloud.bigquery", "dbt.adapters.bigquery"), _bigquery),
+    "redshift": Engine(("psycopg2", "dbt.adapters.redshift"), _postgres),
+    "databricks": Engine(("databricks.sql", "dbt.adapters.databricks"), _databricks),
+}
+"""Every destination but the DuckDB file and the lake, which are no matter of a profile alone."""
