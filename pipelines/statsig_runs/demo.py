@@ -63,13 +63,14 @@ def run_demo(warehouse: Warehouse, settings: Settings) -> int:
 
 def _describe(warehouse: Warehouse) -> None:
     with warehouse.read_published() as connection:
-        rows = connection.execute(
-            "select table_name, estimated_size from duckdb_tables() where schema_name = ? order by table_name",
+        marts = connection.execute(
+            "select table_name from information_schema.tables where table_schema = ? order by table_name",
             [warehouse.schemas.marts],
         ).fetchall()
-    click.echo("Tables to query:")
-    for name, size in rows:
-        click.echo(f"  {name:<24}{size:>8,} rows")
+        click.echo("Tables to query:")
+        for (mart,) in marts:
+            (rows,) = connection.execute(f"select count(*) from {warehouse.schemas.marts}.{mart}").fetchone() or (0,)  # noqa: S608
+            click.echo(f"  {mart:<24}{rows:>8,} rows")
     shown = _relative(warehouse.published)
     click.echo(f"\nThree queries to try next (any DuckDB client can open {shown}):")
     database = _relative(warehouse.database)

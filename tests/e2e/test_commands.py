@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 import socket
@@ -25,6 +26,7 @@ def test_the_demo_needs_no_key_and_each_query_that_it_proposes_has_an_answer(tmp
     assert done.code == 0, done.err
     assert "fct_runs" in done.out
     assert "598 rows" in done.out  # two of the 600 break the contract
+    assert re.search(r"^  fct_loads +2 rows$", done.out, re.MULTILINE)
     proposed = [shlex.split(line) for line in done.out.splitlines() if line.startswith("  statsig-runs query ")]
     assert len(proposed) == 3
     for _, *arguments in proposed:
