@@ -1,4 +1,9 @@
-{{ config(schema=var('staging_schema'), materialized='incremental', pre_hook='{{ statsig_runs.delete_changed_runs() }}') }}
+{{ config(
+    schema=var('staging_schema'),
+    materialized='incremental',
+    pre_hook='{{ statsig_runs.delete_changed_runs() }}',
+    post_hook='{{ statsig_runs.comment_on_raw_tables() }}',
+) }}
 
 -- Written last: a run is recorded as modelled only when every table that holds rows of it was built.
 -- depends_on: {{ ref('fct_stage_attempts') }}, {{ ref('fct_run_stages') }}, {{ ref('fct_source_date_stages') }}
