@@ -69,9 +69,11 @@ def load_ours(bodies: list[bytes], folder: Path) -> None:
     warehouse = Warehouse(folder / "runs.duckdb")
     warehouse.prepare()
     loader = warehouse.destination.loader(warehouse.schemas, warehouse.state)
-    for start in range(0, len(bodies), BATCH_SIZE):
-        batch = [read_run(body, fetched_at=UNTIL) for body in bodies[start : start + BATCH_SIZE]]
-        loader.load(batch, Progress())
+    loader.repair()
+    with loader.connected():
+        for start in range(0, len(bodies), BATCH_SIZE):
+            batch = [read_run(body, fetched_at=UNTIL) for body in bodies[start : start + BATCH_SIZE]]
+            loader.load(batch, Progress())
 
 
 def load_nested(bodies: list[bytes], folder: Path) -> None:
@@ -107,9 +109,12 @@ def run_one(name: str, count: int) -> tuple[float, float]:
     import pyarrow.parquet  # noqa: F401
 
     import statsig_runs.warehouse.loader  # noqa: F401
+    from statsig_runs.cli.commands import collect_rarely
     from statsig_runs.settings import load_settings
 
-    load_settings()  # the package's settings of dlt, for every loader
+    # as the command does, for every loader
+    collect_rarely()
+    load_settings()
     bodies = generate(count)
     with tempfile.TemporaryDirectory() as folder:
         before = peak()

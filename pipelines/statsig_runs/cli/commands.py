@@ -41,13 +41,21 @@ def cli() -> None:
     """
 
 
+def collect_rarely() -> None:
+    """Have Python look for garbage less often.
+
+    dbt's project and a batch of runs are millions of objects that stay: to look through them again and again takes as
+    long as to load them.
+    """
+    gc.set_threshold(100_000, 50, 1_000)
+
+
 def main() -> NoReturn:
     """Run a command and turn every error into one clear message and an exit code."""
     from statsig_runs.logs import tell_error
     from statsig_runs.redact import scrub_known
 
-    # dbt's project and a batch of runs are millions of objects that stay: to look through them again and again is waste
-    gc.set_threshold(100_000, 50, 1_000)
+    collect_rarely()
     try:
         cli(standalone_mode=False)
     except click.exceptions.Exit as leaving:

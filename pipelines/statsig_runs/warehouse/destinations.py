@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from statsig_runs.warehouse.loader import Loader
 
 _PASSWORD: Final = re.compile(r"://[^:/@]*:([^/@]+)@")
+_LOADING_MEMORY: Final = "600MB"
+"""What DuckDB may hold in memory while it loads: left alone, it keeps all that it has read and written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +104,10 @@ class Destination:
 def local_file(database: Path) -> Destination:
     """The batch job's own DuckDB file."""
     import dlt
+    from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 
-    return Destination("duckdb", str(database), dlt.destinations.duckdb(str(database)))
+    credentials = DuckDbCredentials(str(database), global_config={"memory_limit": _LOADING_MEMORY})
+    return Destination("duckdb", str(database), dlt.destinations.duckdb(credentials))
 
 
 def open_destination(name: str, database: Path, mart_schema: str) -> Destination:
