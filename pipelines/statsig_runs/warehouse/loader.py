@@ -161,22 +161,16 @@ class Loader:
 
     def known(self, run_ids: Collection[str], *, now: datetime, settle_days: float) -> dict[str, KnownRun]:
         """What the warehouse holds of these runs, by id."""
-        ids = list(run_ids)
         found: dict[str, KnownRun] = {}
-        for start in range(0, len(ids), _IDS_PER_QUERY):
-            part = ids[start : start + _IDS_PER_QUERY]
-            condition = f"runs.run_id in ({', '.join(['%s'] * len(part))})"
+        for condition, part in _portions("runs.run_id", run_ids):
             found |= {run.run_id: run for run in self._query_known(condition, part, now, settle_days)}
         return found
 
     def payload_times(self, run_ids: Collection[str]) -> dict[tuple[str, str], datetime]:
         """When each payload of these runs was seen last, by run id and content hash."""
-        ids = list(run_ids)
+        raw = self._qualified(self.schemas.raw)
         seen: dict[tuple[str, str], datetime] = {}
-        for start in range(0, len(ids), _IDS_PER_QUERY):
-            part = ids[start : start + _IDS_PER_QUERY]
-            condition = f"run_id in ({', '.join(['%s'] * len(part))})"
-            raw = self._qualified(self.schemas.raw)
+        for condition, part in _portions("run_id", run_ids):
             sql = f"select run_id, content_hash, fetched_at from {raw}.run_payloads where {condition}"  # noqa: S608
             rows = self._query(sql, part) or ()
             seen |= {(run_id, content_hash): _in_utc(fetched_at) for run_id, content_hash, fetched_at in rows}
@@ -261,6 +255,14 @@ class Loader:
     def _qualified(self, schema: str) -> str:
         with self._client() as client, client.with_alternative_dataset_name(schema):
             return str(client.fully_qualified_dataset_name())
+
+
+def _portions(column: str, run_ids: Collection[str]) -> Iterator[tuple[str, list[str]]]:
+    """Conditions that together name all ids, each with its parameters: no engine takes any number of them."""
+    ids = list(run_ids)
+    for start in range(0, len(ids), _IDS_PER_QUERY):
+        part = ids[start : start + _IDS_PER_QUERY]
+        yield f"{column} in ({', '.join(['%s'] * len(part))})", part
 
 
 def _in_utc(moment: datetime) -> datetime:
