@@ -6,12 +6,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from statsig_runs.api import FailedRun, FetchedRun, Patience
+from statsig_runs.api import ConsoleApi, FailedRun, FetchedRun, Patience
 from statsig_runs.errors import ApiError
 from statsig_runs.simulator import Faults, Reply, Simulator
 
@@ -145,3 +145,35 @@ def test_ctrl_c_ends_a_program_that_waits_for_the_rate_limit(server: Simulator, 
     assert process.returncode != 0
     assert "KeyboardInterrupt" in errors
     assert KEY not in errors
+
+
+def press_ctrl_c(*_: object) -> None:
+    """In the thread that serves the request: it is not the main thread whose wait is interrupted."""
+    signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+
+
+def read_a_run(api: ConsoleApi) -> object:
+    return api.read_run("r0")
+
+
+def read_many(api: ConsoleApi) -> object:
+    return list(api.read_runs(f"r{number}" for number in range(9)))
+
+
+def read_a_page(api: ConsoleApi) -> object:
+    return api.read_page()
+
+
+@pytest.mark.parametrize("read", [read_a_run, read_many, read_a_page])
+def test_ctrl_c_that_does_not_wake_the_main_thread_ends_its_wait_before_the_answer(
+    read: Callable[[ConsoleApi], object], server: Simulator, open_api: Open
+) -> None:
+    server.script = press_ctrl_c
+    server.latency = 20
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in the background of a shell ignore it
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            read(open_api(server.url))
+    finally:
+        signal.signal(signal.SIGINT, usual)
+    assert not server.log

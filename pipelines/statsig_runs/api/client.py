@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 from urllib.parse import urlsplit
 
 from statsig_runs.api.address import check_base_url, check_key, is_loopback, page_target, run_target
@@ -43,6 +45,9 @@ _OF_ANOTHER_SERVER = {*range(300, 400), 404}  # the API's own 404 is a missing r
 _FAILURES_IN_A_ROW = 5  # runs; then it is the API that is down, and not a run that cannot be read
 _BETWEEN_CONNECTIONS = 0.002  # seconds: small servers have room for five connections that are not accepted yet
 _LOOK_AHEAD = 2  # runs asked for, or waiting to be taken, for each thread
+_LOOK_UP = 0.2  # seconds between two looks at whether Ctrl-C was pressed
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +146,7 @@ class ConsoleApi:
             ApiRequestError: the API refused this request.
             ApiError: no usable answer after all retries.
         """
-        return self._read_run(run_id, threading.Event())
+        return _wait_for(lambda stop: self._read_run(run_id, stop))
 
     def read_runs(self, run_ids: Iterable[str]) -> Iterator[FetchedRun | MissingRun | FailedRun]:
         """Read many runs at once, in the order in which the answers come.
@@ -173,12 +178,12 @@ class ConsoleApi:
                     # Daemons, not a pool: a pool is waited for when Python ends, for as long as a read timeout.
                     threading.Thread(target=self._work, args=(tasks, results, stop), daemon=True).start()
                     workers += 1
-                    stop.wait(_BETWEEN_CONNECTIONS)
+                    time.sleep(_BETWEEN_CONNECTIONS)
                 if not pending:
                     return
                 if stop.is_set():
                     raise ApiError("The client was closed while runs were being read.")
-                result = results.get()
+                result = _take(results)
                 pending -= 1
                 if isinstance(result, BaseException):
                     raise result
@@ -205,7 +210,7 @@ class ConsoleApi:
         def read(answer: Answer) -> RunPage:
             return read_page_answer(answer, self._transport.scrub)
 
-        page = self._transport.get(target, threading.Event(), read)
+        page = _wait_for(lambda stop: self._transport.get(target, stop, read))
         if page.next_page and page_target(self._base_url, page.next_page) == target:
             raise ApiError(f"The Console API at {self._transport.host} names {target} as its own next page.")
         return page
@@ -231,6 +236,37 @@ class ConsoleApi:
             return read_run_answer(answer, run_id, self._transport.scrub)
 
         return self._transport.get(run_target(run_id), stop, read)
+
+
+def _wait_for(work: Callable[[threading.Event], T]) -> T:
+    """Do the work in a thread of its own, so that Ctrl-C need not wait for an answer; what it raises is raised here."""
+    results: queue.SimpleQueue[T | BaseException] = queue.SimpleQueue()
+    stop = threading.Event()
+
+    def answer() -> None:
+        try:
+            results.put(work(stop))
+        except BaseException as error:  # noqa: BLE001  # it is raised where the result is taken
+            results.put(error)
+
+    try:
+        threading.Thread(target=answer, daemon=True).start()
+        result = _take(results)
+    finally:
+        stop.set()
+    if isinstance(result, BaseException):
+        raise result
+    return result
+
+
+def _take(results: queue.SimpleQueue[T]) -> T:
+    """Wait for the next result, in short waits.
+
+    A Ctrl-C that comes just before a wait begins, or to another thread, is noticed only when that wait ends.
+    """
+    while True:
+        with suppress(queue.Empty):
+            return results.get(timeout=_LOOK_UP)
 
 
 def _blames_the_api(result: FetchedRun | MissingRun | FailedRun) -> bool:

@@ -106,7 +106,9 @@ def local_file(database: Path) -> Destination:
     import dlt
     from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 
-    credentials = DuckDbCredentials(str(database), global_config={"memory_limit": _LOADING_MEMORY})
+    # DuckDB would look for a table that does not exist among Python's variables; a Ctrl-C in that moment is lost
+    settings = {"memory_limit": _LOADING_MEMORY, "python_enable_replacements": False}
+    credentials = DuckDbCredentials(str(database), global_config=settings)
     return Destination("duckdb", str(database), dlt.destinations.duckdb(credentials))
 
 
