@@ -111,3 +111,4 @@ final as (
 )
 
 select * from final
+order by run_id  -- as in int_stage_attempts

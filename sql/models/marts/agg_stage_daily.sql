@@ -17,7 +17,7 @@ counted as (
     select
         runs.created_date,
         stages.stage,
-        count(distinct stages.run_id) as run_count,
+        count(*) as run_count,  -- a run has one row for each of its stages
         cast(sum(stages.attempt_count) as {{ dbt.type_bigint() }}) as attempt_count,
         -- at most the last attempt of a stage is open
         cast(sum(stages.attempt_count) as {{ dbt.type_bigint() }})
