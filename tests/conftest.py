@@ -1,7 +1,8 @@
-"""What several test modules share: one published copy, read by all of them and written by none."""
+"""What all tests share: a Ctrl-C that works, and published copies that many read and none writes."""
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,13 @@ import pytest
 from statsig_runs.warehouse import Warehouse
 from tests.published_runs import all_runs, publish
 from tests.report_runs import build_troubled
+
+
+@pytest.fixture(autouse=True)
+def _no_ignored_ctrl_c() -> None:
+    """Tests that run in the background of a shell are started with Ctrl-C ignored, and would hand that on."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -275,7 +275,6 @@ def test_what_is_no_regular_file_is_not_replaced_by_one(folder: Path, tmp_path: 
 
 
 def test_ctrl_c_ends_a_query_that_would_take_for_ever(folder: Path, tmp_path: Path):
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs inherit that it is ignored
     begun = tmp_path / "begun.csv"
     os.mkfifo(begun)
     sql = f"""

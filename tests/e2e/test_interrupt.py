@@ -18,13 +18,6 @@ SOON = 15.0
 KEPT = "Interrupted. Everything loaded so far is kept; the next sync goes on from there."
 
 
-@pytest.fixture(autouse=True)
-def _no_ignored_ctrl_c() -> None:
-    """Tests that run in the background of a shell are started with Ctrl-C ignored, and would hand that on."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
 def interrupt(running: Running, number: signal.Signals = signal.SIGINT) -> Done:
     running.process.send_signal(number)
     try:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _PASSWORD: Final = re.compile(r"://[^:/@]*:([^/@]+)@")
 _LOADING_MEMORY: Final = "600MB"
 """What DuckDB may hold in memory while it loads: left alone, it keeps all that it has read and written."""
+_TABLES_ONLY: Final = {"python_enable_replacements": False}
+"""DuckDB would look for a table that is not there among Python's variables; a Ctrl-C in that moment would be lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +108,7 @@ def local_file(database: Path) -> Destination:
     import dlt
     from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 
-    # DuckDB would look for a table that does not exist among Python's variables; a Ctrl-C in that moment is lost
-    settings = {"memory_limit": _LOADING_MEMORY, "python_enable_replacements": False}
-    credentials = DuckDbCredentials(str(database), global_config=settings)
+    credentials = DuckDbCredentials(str(database), global_config={"memory_limit": _LOADING_MEMORY, **_TABLES_ONLY})
     return Destination("duckdb", str(database), dlt.destinations.duckdb(credentials))
 
 
@@ -167,6 +167,8 @@ def _resolve(name: str) -> tuple[Any, Any]:
         ) from None
     except ConfigurationException as error:  # dlt keeps secrets out of these
         raise ConfigurationError(f"The settings of the destination {name!r} cannot be read: {error}") from None
+    if hasattr(config.credentials, "global_config"):  # a kind of DuckDB
+        config.credentials.global_config = {**(config.credentials.global_config or {}), **_TABLES_ONLY}
     return config, make(credentials=config.credentials)
 
 
