@@ -178,7 +178,7 @@ class ConsoleApi:
                     # Daemons, not a pool: a pool is waited for when Python ends, for as long as a read timeout.
                     threading.Thread(target=self._work, args=(tasks, results, stop), daemon=True).start()
                     workers += 1
-                    time.sleep(_BETWEEN_CONNECTIONS)
+                    time.sleep(_BETWEEN_CONNECTIONS)  # not `stop.wait`, whose lock a Ctrl-C can leave held
                 if not pending:
                     return
                 if stop.is_set():
