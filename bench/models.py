@@ -32,7 +32,9 @@ RETRIED = (*SMOOTH[:3], ("download_error", 500), ("download_started", 700), *SMO
 BUILD = """
 import resource, sys, time
 from pathlib import Path
+from statsig_runs.cli.commands import collect_rarely
 from statsig_runs.models import build_models
+collect_rarely()  # as the command does
 for _ in range(int(sys.argv[2])):
     started, processor = time.perf_counter(), time.process_time()
     build = build_models(Path(sys.argv[1]), full_refresh="--full" in sys.argv)
