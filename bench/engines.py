@@ -29,10 +29,10 @@ from pathlib import Path
 
 from statsig_runs import tables
 from statsig_runs.contract import read_run
+from statsig_runs.job.refresh import build
 from statsig_runs.logs import adopt_dlt_logs
 from statsig_runs.packaged import packaged
 from statsig_runs.plan import Progress
-from statsig_runs.refresh import build
 from statsig_runs.settings import load_settings
 from statsig_runs.simulator.sample_runs import iter_runs
 from statsig_runs.source import BATCH_SIZE

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from statsig_runs.warehouse import Warehouse
-from tests.published_runs import all_runs, publish
-from tests.report_runs import build_troubled
+from tests.support.published_runs import all_runs, publish
+from tests.support.report_runs import build_troubled
 
 
 @pytest.fixture(autouse=True)

@@ -7,34 +7,7 @@ from typing import Any
 import pytest
 
 from statsig_runs.contract import AcceptedRun, RejectedRun, hash_payload, read_run
-
-NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-
-
-def payload(**changes: Any) -> dict[str, Any]:
-    run = {
-        "runID": "r1",
-        "latestStatus": "started",
-        "lastUpdatedAt": "2023-12-13T02:44:23.790Z",
-        "createdAt": "2023-12-13T02:30:55.992Z",
-        "trigger": "scheduled",
-        "sources": ["Events 1"],
-        "dateStamps": ["2023-12-11"],
-        "runHistory": [{"statusTimestamp": "2023-12-13T02:32:35.607Z", "status": "started"}],
-        "granularHistory": [
-            {
-                "source": "Events 1",
-                "latestSourceStatus": "started",
-                "statusByDate": [
-                    {
-                        "dateStamp": "2023-12-11",
-                        "statuses": [{"statusTimestamp": "2023-12-13T02:32:33.118Z", "status": "started"}],
-                    }
-                ],
-            }
-        ],
-    }
-    return run | changes
+from tests.support.one_run import NOW, payload
 
 
 def read(run: Any, run_id: str | None = None) -> AcceptedRun | RejectedRun:

@@ -13,8 +13,7 @@ from statsig_runs.fetch import Fetch, Fetched, Request
 from statsig_runs.plan import KnownRun, Progress
 from statsig_runs.simulator import Simulator
 from statsig_runs.simulator.faults import Reply, reply_error
-
-from .test_contract import payload
+from tests.support.one_run import payload
 
 KEY = "console-for-the-tests"
 NOW = datetime(2026, 1, 31, tzinfo=UTC)

@@ -16,12 +16,12 @@ from statsig_runs import errors
 PACKAGE = Path(statsig_runs.__file__).parent
 PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 ROOMS = [
-    {"contract", "errors", "packaged", "plan", "progress", "redact", "simulator"},
-    {"api", "dbt_project", "logs", "report", "settings", "tables"},
-    {"fetch", "models", "readers", "summary"},
-    {"refresh", "source"},
-    {"warehouse", "sync", "replay"},
-    {"demo"},
+    {"contract", "errors", "packaged", "plan", "redact", "simulator"},
+    {"api", "logs", "models", "report", "settings", "tables"},
+    {"fetch", "readers"},
+    {"source"},
+    {"warehouse"},
+    {"job"},
     {"cli"},
     {"__main__"},
 ]

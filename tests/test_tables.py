@@ -8,10 +8,7 @@ import pyarrow as pa
 
 from statsig_runs.contract import AcceptedRun, MissingRun, RejectedRun, read_run
 from statsig_runs.tables import SCHEMAS, TOMBSTONE, build_tables
-
-from .test_contract import NOW, payload
-
-T = "2023-12-13T02:00:0"
+from tests.support.one_run import NOW, bucket, history, payload
 
 
 def accept(fetched_at: datetime = NOW, **changes: Any) -> AcceptedRun:
@@ -28,15 +25,6 @@ def rows(table: pa.Table) -> list[tuple[Any, ...]]:
 
 def tombstones(table: pa.Table) -> list[str]:
     return [row["run_id"] for row in table.to_pylist() if row.get(TOMBSTONE)]
-
-
-def history(*events: tuple[str, str]) -> list[dict[str, str]]:
-    return [{"statusTimestamp": f"{T}{second}Z", "status": status} for second, status in events]
-
-
-def bucket(source: str, day: str, *events: tuple[str, str], latest: str = "x") -> dict[str, Any]:
-    by_date = [{"dateStamp": day, "statuses": history(*events)}]
-    return {"source": source, "latestSourceStatus": latest, "statusByDate": by_date}
 
 
 def test_every_table_comes_with_its_columns_even_when_empty() -> None:

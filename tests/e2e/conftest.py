@@ -12,7 +12,7 @@ import pytest
 
 from statsig_runs.simulator import Simulator
 from statsig_runs.simulator.sample_runs import Run, generate_runs, runs_as_of
-from tests.e2e.workplace import KEY, Workplace, state
+from tests.support.workplace import KEY, Workplace, state
 
 NOON = datetime(2024, 3, 14, 12, tzinfo=UTC)
 """Long ago: what the models make of these runs does not depend on the day on which the tests run."""

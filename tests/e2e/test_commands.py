@@ -15,7 +15,7 @@ from select import select
 
 from statsig_runs.simulator import API_KEY, RUNS_PATH, Simulator
 from tests.e2e.conftest import TODAY, YESTERDAY
-from tests.e2e.workplace import PATIENCE, Workplace
+from tests.support.workplace import PATIENCE, Workplace
 
 Copy = Callable[..., Workplace]
 

@@ -19,7 +19,7 @@ import pytest
 
 from statsig_runs.simulator import Simulator
 from tests.e2e.conftest import NEVER_SETTLED, STEPS, Undisturbed, sync_undisturbed
-from tests.e2e.workplace import PATIENCE, Running, Workplace, state
+from tests.support.workplace import PATIENCE, Running, Workplace, state
 
 KILLS = int(os.environ.get("STATSIG_RUNS_KILLS", "0"))
 INCONSISTENT = """

@@ -17,7 +17,7 @@ import pytest
 from statsig_runs.simulator import Simulator
 from statsig_runs.simulator.faults import Reply, reply_error
 from tests.e2e.conftest import TODAY, YESTERDAY
-from tests.e2e.workplace import Running, Workplace
+from tests.support.workplace import Running, Workplace
 
 Copy = Callable[..., Workplace]
 

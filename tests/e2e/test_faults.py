@@ -14,7 +14,7 @@ from statsig_runs.simulator import RUNS_PATH, Simulator
 from statsig_runs.simulator.faults import Faults
 from statsig_runs.simulator.sample_runs import generate_runs
 from tests.e2e.conftest import NOON, TODAY
-from tests.e2e.workplace import Workplace
+from tests.support.workplace import Workplace
 
 FAULTS = Faults(
     server_error=0.05, too_many=0.03, too_many_with_retry_after=0.03, reset=0.03, truncated=0.03, garbage=0.03

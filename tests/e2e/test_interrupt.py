@@ -10,7 +10,7 @@ import pytest
 
 from statsig_runs.simulator import Simulator
 from tests.e2e.conftest import TODAY
-from tests.e2e.workplace import Done, Running, Workplace
+from tests.support.workplace import Done, Running, Workplace
 
 SOON = 15.0
 """Seconds; a request or a wait that is not interrupted lasts ten minutes here."""

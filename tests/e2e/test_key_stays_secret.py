@@ -15,7 +15,7 @@ import pytest
 from statsig_runs.simulator import Simulator
 from statsig_runs.simulator.faults import Reply, reply_error
 from tests.e2e.conftest import TODAY
-from tests.e2e.workplace import Done, Workplace, bytes_below
+from tests.support.workplace import Done, Workplace, bytes_below
 
 KEYS = ("console-Zq7Xw2Lk9Rt4", "zQ7xW2lK9rT4+/=%&'\"$")
 """One as they are meant to be; one that no pattern finds, with characters that are written in several ways."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from statsig_runs.simulator import Simulator
-from tests.e2e.workplace import Workplace
+from tests.support.workplace import Workplace
 
 
 def test_a_second_sync_leaves_at_once_and_names_the_first_ones_pid_and_start(

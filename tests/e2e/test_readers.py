@@ -13,7 +13,7 @@ import pytest
 
 from statsig_runs.warehouse import STORAGE_VERSION, Warehouse
 from tests.e2e.conftest import TODAY, YESTERDAY
-from tests.e2e.workplace import Workplace, contents
+from tests.support.workplace import Workplace, contents
 
 OLDER_DUCKDB = Path(sys.prefix) / "older-duckdb"
 

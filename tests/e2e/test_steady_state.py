@@ -8,7 +8,7 @@ from pathlib import Path
 
 from statsig_runs.simulator import Simulator
 from statsig_runs.simulator.sample_runs import generate_runs
-from tests.e2e.workplace import KEY, Workplace, bytes_below
+from tests.support.workplace import KEY, Workplace, bytes_below
 
 
 def test_a_sync_of_an_unchanged_api_reads_the_pages_of_the_settle_window_and_one_more_at_most(

@@ -12,7 +12,7 @@ import pytest
 
 from statsig_runs.simulator import Simulator
 from tests.e2e.conftest import TODAY, YESTERDAY, Undisturbed
-from tests.e2e.workplace import KEY, Workplace, contents, state
+from tests.support.workplace import KEY, Workplace, contents, state
 
 PutDisk = Callable[[Path, str], None]
 

@@ -10,8 +10,8 @@ import pytest
 
 from statsig_runs.simulator import Simulator
 from statsig_runs.simulator.sample_runs import generate_runs
-from tests.e2e.workplace import KEY
-from tests.written_runs import at
+from tests.support.workplace import KEY
+from tests.support.written_runs import at
 
 ROOT = Path(__file__).parents[2]
 

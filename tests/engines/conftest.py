@@ -9,8 +9,8 @@ import duckdb
 import pytest
 
 from statsig_runs.warehouse import Warehouse
-from tests.engines import postgres_server
-from tests.engines.two_syncs import MARTS, Table, sync_twice
+from tests.support import postgres_server
+from tests.support.two_syncs import MARTS, Table, sync_twice
 
 
 @pytest.fixture(scope="session")

@@ -17,8 +17,8 @@ import sqlglot
 from sqlfluff.core import dialect_selector
 from sqlglot import exp
 
-from statsig_runs.dbt_project import DbtProject
-from tests.engines.two_syncs import Table, differences
+from statsig_runs.models.dbt_project import DbtProject
+from tests.support.two_syncs import Table, differences
 
 PROFILES: dict[str, dict[str, Any]] = {
     "snowflake": {"account": "a", "user": "u", "password": "p", "database": "db", "warehouse": "w"},

@@ -16,9 +16,9 @@ import pytest
 
 from statsig_runs.warehouse import Schemas, Warehouse
 from statsig_runs.warehouse.destinations import open_destination
-from tests.e2e.workplace import COMMAND
-from tests.engines.postgres_server import PASSWORD, USER
-from tests.engines.two_syncs import NOW, Table, differences, sync, sync_twice
+from tests.support.postgres_server import PASSWORD, USER
+from tests.support.two_syncs import NOW, Table, differences, sync, sync_twice
+from tests.support.workplace import COMMAND
 
 psycopg2 = pytest.importorskip("psycopg2", reason="the extra `postgres` is not installed")
 extensions = pytest.importorskip("duckdb_extensions", reason="the extra `ducklake` is not installed")

@@ -13,8 +13,8 @@ from statsig_runs.errors import ConfigurationError
 from statsig_runs.plan import Progress
 from statsig_runs.warehouse import Schemas, Warehouse
 from statsig_runs.warehouse.destinations import open_destination
-from tests.engines.postgres_server import PASSWORD, USER
-from tests.engines.two_syncs import NOW, Table, differences, sync, sync_twice
+from tests.support.postgres_server import PASSWORD, USER
+from tests.support.two_syncs import NOW, Table, differences, sync, sync_twice
 
 psycopg2 = pytest.importorskip("psycopg2", reason="the extra `postgres` is not installed")
 pytest.importorskip("dbt.adapters.postgres", reason="the extra `postgres` is not installed")

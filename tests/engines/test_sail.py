@@ -15,14 +15,14 @@ import pytest
 
 from statsig_runs.contract import AcceptedRun, MissingRun, read_run
 from statsig_runs.errors import ConfigurationError
+from statsig_runs.job.refresh import build
 from statsig_runs.plan import Progress
-from statsig_runs.refresh import build
 from statsig_runs.settings import load_settings
 from statsig_runs.warehouse import Schemas, Warehouse
 from statsig_runs.warehouse.destinations import open_destination
-from tests.e2e.workplace import COMMAND
-from tests.engines.two_syncs import MARTS, NOW, Table, differences, sync_twice
-from tests.test_contract import payload
+from tests.support.one_run import payload
+from tests.support.two_syncs import MARTS, NOW, Table, differences, sync_twice
+from tests.support.workplace import COMMAND
 
 for module in ("deltalake", "pysail", "pyspark", "dbt.adapters.spark"):
     pytest.importorskip(module, reason="the extra `filesystem` is not installed")

@@ -114,9 +114,9 @@ def sync(
     Safe to schedule, to interrupt and to repeat: only one runs at a time, and a killed one is repaired by the next.
     """
     from statsig_runs.fetch import Request
-    from statsig_runs.progress import watching
-    from statsig_runs.summary import print_summary
-    from statsig_runs.sync import run_sync
+    from statsig_runs.job.progress import watching
+    from statsig_runs.job.summary import print_summary
+    from statsig_runs.job.sync import run_sync
 
     warehouse, settings = open_project(database, base_url=base_url, destination=destination)
     request = Request(
@@ -163,7 +163,7 @@ def transform(database: Path, *, destination: str | None, full_refresh: bool) ->
 
     The page is refreshed by the next sync, or by `statsig-runs report`.
     """
-    from statsig_runs.refresh import build, publish
+    from statsig_runs.job.refresh import build, publish
 
     warehouse, settings = open_project(database, destination=destination)
     with warehouse.lock():
@@ -190,9 +190,9 @@ def replay(
     database: Path, archive: Path | None, fetched_at: datetime | None, *, destination: str | None, as_json: bool
 ) -> None:
     """Rebuild every typed table and mart from payloads at hand, without a single API request."""
-    from statsig_runs.progress import watching
-    from statsig_runs.replay import run_replay
-    from statsig_runs.summary import print_summary
+    from statsig_runs.job.progress import watching
+    from statsig_runs.job.replay import run_replay
+    from statsig_runs.job.summary import print_summary
 
     warehouse, settings = open_project(database, destination=destination)
     with watching() as watch:
@@ -236,7 +236,7 @@ def docs(database: Path, output: Path | None, *, destination: str | None) -> Non
 @common
 def demo(database: Path) -> None:
     """Run the whole pipeline against a built-in local Console API; needs no key and no network."""
-    from statsig_runs.demo import run_demo
+    from statsig_runs.job.demo import run_demo
 
     if database == DATABASE:
         database = DATABASE.with_name("demo.duckdb")  # made-up runs do not belong among real ones

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
-from statsig_runs.dbt_project import secrets_of
 from statsig_runs.errors import ConfigurationError
+from statsig_runs.models.dbt_project import secrets_of
 from statsig_runs.warehouse.profiles import ENGINES
 
 if TYPE_CHECKING:

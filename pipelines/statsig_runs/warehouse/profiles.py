@@ -10,7 +10,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any, Final, NamedTuple
 
-from statsig_runs.dbt_project import Secret
+from statsig_runs.models.dbt_project import Secret
 
 Profile = dict[str, Any]
 """One output of a dbt profile."""

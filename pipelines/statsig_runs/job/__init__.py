@@ -1,0 +1,9 @@
+"""The batch job: what one command does from its first request to the published copy.
+
+sync      plan, fetch, load, model, publish
+replay    the same from payloads at hand, without a request
+refresh   from raw tables to what people read
+summary   what one job did, counted
+progress  how far it is, for a terminal or a log
+demo      a sync against the local Console API
+"""

@@ -1,0 +1,93 @@
+"""From raw tables to what people read: build and test the models, publish the copy, write the page."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from statsig_runs.errors import ModelsError, StorageError
+from statsig_runs.models import Build, build_models
+
+if TYPE_CHECKING:
+    from statsig_runs.job.progress import Watch
+    from statsig_runs.job.summary import Summary
+    from statsig_runs.settings import Settings
+    from statsig_runs.warehouse import Warehouse
+    from statsig_runs.warehouse.loader import Loader
+
+log = logging.getLogger(__name__)
+
+
+def build(warehouse: Warehouse, settings: Settings, *, full_refresh: bool = False) -> Build:
+    """Build and test all marts of a warehouse, as its settings define them.
+
+    Raises:
+        ModelsError: a model did not build or a test failed; the published copy is as it was.
+        StorageError: the database could not be written.
+    """
+    with warehouse.destination.modelling(warehouse.schemas) as profile:
+        return build_models(
+            warehouse.database,
+            raw_schema=warehouse.schemas.raw,
+            staging_schema=warehouse.schemas.staging,
+            mart_schema=warehouse.schemas.marts,
+            settle_hours=settings.settle_hours,
+            terminal_success_statuses=settings.terminal_success_statuses,
+            full_refresh=full_refresh,
+            state=warehouse.state / "dbt",
+            profile=profile,
+        )
+
+
+def publish(warehouse: Warehouse) -> None:
+    """Put the new copy before the readers; in a warehouse of their own they have the marts already.
+
+    Raises:
+        StorageError: the copy could not be written; the last one is still there.
+    """
+    if warehouse.destination.is_local_file:
+        warehouse.publish()
+
+
+def refresh_page(warehouse: Warehouse) -> None:
+    """Write the page of what is published, where there is a published copy."""
+    if not warehouse.destination.is_local_file:
+        return
+    from statsig_runs.report import write_report
+
+    page = warehouse.published.with_name("report.html")
+    try:
+        write_report(warehouse.published, page, schema=warehouse.schemas.marts)
+    except Exception as error:  # noqa: BLE001  the data is published: a page that fails must not take it back
+        log.error("the page %s could not be written and is an older one: %s", page, error)  # noqa: TRY400
+
+
+def finish(
+    warehouse: Warehouse,
+    loader: Loader,
+    settings: Settings,
+    summary: Summary,
+    watch: Watch,
+    *,
+    full_refresh: bool = False,
+) -> None:
+    """Record a load, then model and publish it. What fails is the summary's error, if it has none yet."""
+    try:
+        _finish(warehouse, loader, settings, summary, watch, full_refresh=full_refresh)
+    except (ModelsError, StorageError) as error:
+        summary.error = summary.error or error
+
+
+def _finish(
+    warehouse: Warehouse, loader: Loader, settings: Settings, summary: Summary, watch: Watch, *, full_refresh: bool
+) -> None:
+    loader.record(summary.to_load())
+    with summary.timed("model_seconds"):
+        watch.step("building the models")
+        build(warehouse, settings, full_refresh=full_refresh)
+    loader.note(summary.to_load())
+    with summary.timed("publish_seconds"):
+        watch.step("publishing")
+        publish(warehouse)
+    loader.note(summary.to_load())
+    refresh_page(warehouse)

@@ -1,0 +1,133 @@
+"""The batch job: plan, fetch, load, model, publish. It owns the order of the steps and what is kept when one fails."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from statsig_runs.api import ConsoleApi, FailedRun
+from statsig_runs.contract import AcceptedRun, RejectedRun
+from statsig_runs.errors import ApiError, NotAuthorisedError, StorageError
+from statsig_runs.fetch import Fetch, Request
+from statsig_runs.job.refresh import finish
+from statsig_runs.job.summary import Summary
+from statsig_runs.source import BATCH_SIZE, Outcome
+
+if TYPE_CHECKING:
+    from statsig_runs.job.progress import Watch
+    from statsig_runs.settings import Settings
+    from statsig_runs.warehouse import Warehouse
+    from statsig_runs.warehouse.loader import Loader
+
+log = logging.getLogger(__name__)
+
+_BATCH_SECONDS: Final = 60.0
+"""What is fetched is loaded at least this often, so that an interruption costs little."""
+
+
+def run_sync(warehouse: Warehouse, settings: Settings, request: Request, watch: Watch) -> Summary:
+    """Bring the warehouse up to date and publish it.
+
+    An API that fails half-way costs nothing that was fetched: it is loaded, modelled and published. Its error is in the
+    summary, and so is that of a step which fails after the first request.
+
+    Raises:
+        AlreadyRunningError: another sync works on the same database.
+        ConfigurationError: there is no key, or a setting is unusable.
+        StorageError: the database cannot be opened.
+    """
+    key = settings.require_api_key()
+    started = time.monotonic()
+    summary = Summary(datetime.now(UTC))
+    with warehouse.lock():
+        warehouse.prepare()
+        loader = warehouse.destination.loader(warehouse.schemas, warehouse.state)
+        loader.repair()
+        api = ConsoleApi(
+            key,
+            base_url=settings.base_url,
+            rate_limits=settings.rate_limits,
+            on_wait=watch.waiting,
+            max_requests=request.max_requests,
+        )
+        with api, loader.connected():
+            _fetch_and_load(api, loader, settings, request, summary, watch)
+        is_refused = isinstance(summary.error, StorageError)  # the next sync models what was loaded before
+        if not is_refused and (summary.loaded or not summary.error):
+            finish(warehouse, loader, settings, summary, watch)
+    summary.seconds = time.monotonic() - started
+    return summary
+
+
+def _fetch_and_load(
+    api: ConsoleApi, loader: Loader, settings: Settings, request: Request, summary: Summary, watch: Watch
+) -> None:
+    started = time.monotonic()
+    now = summary.started_at
+    days = settings.settle_days
+    fetch = Fetch(
+        api,
+        request,
+        loader.progress(),
+        known=lambda ids: loader.known(ids, now=now, settle_days=days),
+        unsettled=lambda: loader.to_read_again(now=now, settle_days=days, full=request.full),
+        secret=settings.require_api_key(),
+    )
+    try:
+        for batch in _batches(fetch, summary, watch):
+            accepted = [outcome.run_id for outcome in batch if isinstance(outcome, AcceptedRun)]
+            known = loader.known(accepted, now=now, settle_days=days)
+            with summary.timed("load_seconds"):
+                watch.step("loading")
+                loader.load(batch, fetch.progress)
+            for outcome in batch:
+                before = known.get(outcome.run_id)
+                summary.count(outcome, before.content_hash if before else None)
+    except (ApiError, NotAuthorisedError, StorageError) as error:
+        summary.error = error
+    finally:
+        summary.requests, summary.retries = api.usage.requests, api.usage.retries
+        summary.rate_limited = api.usage.rate_limited
+        summary.fetch_seconds = time.monotonic() - started - summary.load_seconds
+
+
+def _batches(fetch: Fetch, summary: Summary, watch: Watch) -> Iterator[list[Outcome]]:
+    """Outcomes in batches to load; the last one comes even when it is empty, for its progress and for the tables."""
+    batch: list[Outcome] = []
+    due = time.monotonic() + _BATCH_SECONDS
+    failure: ApiError | NotAuthorisedError | None = None
+    done = 0
+    watch.step("fetching")
+    try:
+        for outcome in fetch:
+            done += 1
+            watch.fetched(done, fetch.planned)
+            if isinstance(outcome, FailedRun):
+                log.error("run %s could not be read: %s", outcome.run_id, outcome.error)
+                summary.count(outcome)
+                continue
+            _log_refusal(outcome)
+            batch.append(outcome)
+            if len(batch) == BATCH_SIZE or time.monotonic() >= due:
+                yield batch
+                watch.step("fetching")
+                batch, due = [], time.monotonic() + _BATCH_SECONDS
+    except (ApiError, NotAuthorisedError) as error:
+        failure = error
+    if batch or not failure:
+        yield batch
+    if failure:
+        raise failure
+
+
+def _log_refusal(outcome: Outcome) -> None:
+    match outcome:
+        case RejectedRun():
+            log.warning("run %s breaks the contract and went to rejected_runs: %s", outcome.run_id, outcome.reason)
+        case AcceptedRun():
+            pass
+        case _:
+            log.warning("run %s does not exist: %s", outcome.run_id, outcome.message)

@@ -1,0 +1,141 @@
+"""Builds and tests the marts, and writes their documentation page.
+
+Knows a database and the raw tables in it; knows neither the API nor the loader.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from statsig_runs.errors import StorageError
+from statsig_runs.models.dbt_project import DbtProject, fingerprint
+
+MEMORY_LIMIT: Final = "1200MB"
+"""What DuckDB may hold in memory while it builds; beyond it, it spills to a folder beside the database."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """What one build did; `node_seconds` holds the time of each model, seed and test by its name."""
+
+    seconds: float
+    model_count: int
+    test_count: int
+    node_seconds: dict[str, float] = field(repr=False)
+
+
+def build_models(
+    database: Path,
+    *,
+    raw_schema: str = "statsig_raw",
+    staging_schema: str = "statsig_staging",
+    mart_schema: str = "statsig",
+    settle_hours: float = 24,
+    terminal_success_statuses: Iterable[str] = ("pulse_complete",),
+    full_refresh: bool = False,
+    state: Path | None = None,
+    profile: Mapping[str, Any] | None = None,
+) -> Build:
+    """Bring every mart up to date and run the data tests.
+
+    Only runs that changed since the last build are modelled anew; a change of a setting, of the status catalogue or of
+    the models themselves changes all of them. When this returns, no handle on the database is open.
+
+    Args:
+        database: the DuckDB file that holds the raw tables.
+        raw_schema: where the raw tables are.
+        staging_schema: where the models' working tables go.
+        mart_schema: where the marts go.
+        settle_hours: the age at which a complete stage means success, and silence means stalled.
+        terminal_success_statuses: the statuses that end a history in success at once.
+        full_refresh: drop what is there and model all runs.
+        state: folder for dbt's working files; by default one beside the database.
+        profile: a dbt output for another adapter, in place of the DuckDB file.
+
+    Raises:
+        ModelsError: a model did not build or a test failed; the text names each.
+        StorageError: the database could not be opened or written.
+    """
+    started = time.perf_counter()
+    project = DbtProject(
+        state=state or _state_beside(database),
+        profile=profile or _duckdb_profile(database, mart_schema),
+        variables={
+            "raw_schema": raw_schema,
+            "staging_schema": staging_schema,
+            "mart_schema": mart_schema,
+            "settle_hours": settle_hours,
+            "terminal_success_statuses": list(terminal_success_statuses),
+            "build_fingerprint": fingerprint(),
+        },
+    )
+    refresh = ["--full-refresh"] if full_refresh else []
+    results = project.invoke(["build", "--exclude-resource-type", "unit_test", *refresh]).results
+    test_count = sum(result.node.resource_type == "test" for result in results)
+    seconds = {result.node.name: result.execution_time for result in results}
+    build = Build(time.perf_counter() - started, len(results) - test_count, test_count, seconds)
+    log.info("Built %d models, %d tests passed, %.1f s", build.model_count, build.test_count, build.seconds)
+    return build
+
+
+def write_docs(
+    database: Path,
+    file: Path,
+    *,
+    raw_schema: str = "statsig_raw",
+    staging_schema: str = "statsig_staging",
+    mart_schema: str = "statsig",
+    state: Path | None = None,
+    profile: Mapping[str, Any] | None = None,
+) -> None:
+    """Write dbt's documentation of the built tables, lineage included, as one HTML file that needs no network.
+
+    Args:
+        database: the DuckDB file that holds the marts.
+        file: the page to write, replaced whole.
+        raw_schema: where the raw tables are.
+        staging_schema: where the models' working tables are.
+        mart_schema: where the marts are.
+        state: folder for dbt's working files; by default one beside the database.
+        profile: a dbt output for another adapter, in place of the DuckDB file.
+
+    Raises:
+        ModelsError: dbt could not describe the project.
+        StorageError: the database could not be opened, or the page not written.
+    """
+    project = DbtProject(
+        state=(state or _state_beside(database)) / "docs",
+        profile=profile or _duckdb_profile(database, mart_schema),
+        variables={"raw_schema": raw_schema, "staging_schema": staging_schema, "mart_schema": mart_schema},
+    )
+    project.invoke(["docs", "generate", "--static"], write_json=True)
+    unfinished = file.with_name(f".{file.name}.unfinished")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(project.state / "target" / "static_index.html", unfinished)
+        unfinished.replace(file)
+    except OSError as error:
+        raise StorageError(f"The documentation could not be written to {file}: {error.strerror}.") from None
+
+
+def _state_beside(database: Path) -> Path:
+    return database.absolute().parent / f".{database.stem}" / "dbt"
+
+
+def _duckdb_profile(database: Path, schema: str) -> dict[str, Any]:
+    """No `config_options`: with them, DuckDB refuses dlt's next connection in the same process."""
+    return {
+        "type": "duckdb",
+        "path": str(database.absolute()),
+        "schema": schema,
+        "threads": 1,  # each query uses all cores; two large ones at a time do not fit into the memory limit
+        "settings": {"TimeZone": "UTC", "memory_limit": MEMORY_LIMIT, "preserve_insertion_order": False},
+    }

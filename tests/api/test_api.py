@@ -1,0 +1,213 @@
+"""What the client makes of the API's answers: whole runs, missing ones, refusals, pages of the list."""
+
+import gzip
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+from statsig_runs.api import FetchedRun
+from statsig_runs.contract import MissingRun
+from statsig_runs.errors import ApiError, ApiRequestError, ConfigurationError, NotAuthorisedError
+from statsig_runs.simulator import Simulator
+from tests.support.clients import BODY, KEY, Open, assert_holds_no_key, opening
+from tests.support.wire_server import WireServer, http, send
+
+
+@pytest.fixture
+def open_api(tmp_path: Path) -> Iterator[Open]:
+    with opening(tmp_path) as open_one:
+        yield open_one
+
+
+@pytest.fixture
+def server() -> Iterator[Simulator]:
+    with Simulator([{"runID": f"r{number}"} for number in range(200)], api_key=KEY) as simulator:
+        yield simulator
+
+
+def test_a_run_is_handed_on_as_the_api_sent_it(open_api: Open) -> None:
+    with WireServer(send(http(200, BODY))) as server:
+        before = datetime.now(UTC)
+        run = open_api(server.url).read_run("r")
+    assert isinstance(run, FetchedRun)
+    assert (run.run_id, run.body) == ("r", b'{"runID": "r", "n": 1.0}')
+    assert before <= run.fetched_at <= datetime.now(UTC)
+
+
+def test_each_request_names_the_key_the_version_and_the_program_and_nothing_else_of_the_user(
+    open_api: Open, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password mine\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    with WireServer(send(http(200, BODY, "Set-Cookie: crumb=1"))) as server:
+        api = open_api(server.url)
+        api.read_run("r")
+        api.read_run("r")
+    head = server.requests[1].split("\r\n")
+    assert head[0] == "GET /console/v1/ingestion/runs/r HTTP/1.1"
+    names = {line.partition(":")[0] for line in head[1:]}
+    assert f"STATSIG-API-KEY: {KEY}" in head
+    assert "STATSIG-API-VERSION: 20240601" in head
+    assert any(line.startswith("User-Agent: statsig-runs/") for line in head)
+    assert not names & {"Authorization", "Cookie"}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        http(200, BODY),
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY),
+        http(200, gzip.compress(BODY), "Content-Encoding: gzip"),
+        http(404, b'{"status": 404, "message": "not found"}'),
+    ],
+    ids=["plain", "chunked", "gzip", "404"],
+)
+def test_connections_are_kept_for_the_next_request(answer: bytes, open_api: Open) -> None:
+    with WireServer(send(answer)) as server:
+        api = open_api(server.url)
+        for _ in range(5):
+            api.read_run("r")
+    assert (len(server.requests), server.connections) == (5, 1)
+
+
+@pytest.mark.parametrize(
+    "run_id",
+    [
+        "../x",
+        "..",
+        ".",
+        "%2e%2e",
+        "a/b?c=1#d",
+        "a b\r\nHost: x",
+        "<é>",
+        "x" * 10_000,
+        "runs?page=1",
+        "\u202e\U0001f980",
+    ],
+)
+def test_a_hostile_id_is_one_request_for_exactly_that_id(run_id: str, open_api: Open) -> None:
+    with WireServer(send(http(404, b'{"status": 404, "message": "not found"}'))) as server:
+        result = open_api(server.url).read_run(run_id)
+    assert isinstance(result, MissingRun)
+    assert result.run_id == run_id
+    assert len(server.requests) == 1
+    method, path, protocol = server.requests[0].split("\r\n")[0].split(" ")
+    assert (method, protocol) == ("GET", "HTTP/1.1")
+    assert path.startswith("/console/v1/ingestion/runs/")
+    segment = path.removeprefix("/console/v1/ingestion/runs/")
+    assert unquote(segment) == run_id
+    assert not set(segment) & set("/?#")
+
+
+def test_the_empty_id_is_refused_without_a_request(server: Simulator, open_api: Open) -> None:
+    with pytest.raises(ConfigurationError, match="empty"):
+        open_api(server.url).read_run("")
+    assert len(server.log) == 0
+
+
+def test_an_unknown_id_is_a_missing_run(server: Simulator, open_api: Open) -> None:
+    missing = open_api(server.url).read_run("nobody")
+    assert isinstance(missing, MissingRun)
+    assert (missing.run_id, missing.message) == ("nobody", "runID nobody not found")
+
+
+def test_a_404_of_another_server_is_no_missing_run(open_api: Open) -> None:
+    with (
+        WireServer(send(http(404, b"<html>nginx</html>"))) as server,
+        pytest.raises(ApiRequestError, match="answered 404: <html>nginx</html>") as refusal,
+    ):
+        open_api(server.url).read_run("r")
+    assert refusal.value.status == 404
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refused_key_is_tried_once_only_and_shown_nowhere(status: int, open_api: Open) -> None:
+    body = json.dumps({"status": status, "message": f"an invalid key was sent. Key: {KEY}"}).encode()
+    with (
+        WireServer(send(http(status, body))) as server,
+        pytest.raises(NotAuthorisedError, match=r"Key: console-\*\*\*.*STATSIG_API_KEY") as refusal,
+    ):
+        list(open_api(server.url).read_runs(f"r{number}" for number in range(100)))
+    assert_holds_no_key(refusal.value)
+    assert len(server.requests) == 1
+
+
+def test_another_refusal_names_the_status_and_the_message_on_one_short_line(open_api: Open) -> None:
+    body = json.dumps({"status": 422, "message": f"bad\nid\x1b[31m for {KEY} " + "x" * 5000}).encode()
+    with (
+        WireServer(send(http(422, body))) as server,
+        pytest.raises(ApiRequestError) as refusal,
+    ):
+        open_api(server.url).read_run("r")
+    assert refusal.value.status == 422
+    assert "answered 422: bad id [31m for console-*** xxx" in str(refusal.value)
+    assert len(str(refusal.value)) < 400
+    assert_holds_no_key(refusal.value)
+    assert len(server.requests) == 1
+
+
+def test_a_redirect_is_not_followed(open_api: Open) -> None:
+    with WireServer(send(http(200, BODY))) as elsewhere:
+        location = f"Location: {elsewhere.url.replace('127.0.0.1', 'localhost')}/steal?key={KEY}"
+        with (
+            WireServer(send(http(302, b"x" * 1000, location))) as server,
+            pytest.raises(ApiRequestError, match="answered 302, a redirect to localhost") as refusal,
+        ):
+            open_api(server.url).read_run("r")
+    assert elsewhere.connections == 0
+    assert refusal.value.status == 302
+    assert_holds_no_key(refusal.value)
+
+
+def test_pages_are_read_to_the_end_of_the_list(server: Simulator, open_api: Open) -> None:
+    server.page_size = 80
+    api = open_api(server.url)
+    pages = [api.read_page()]
+    while pages[-1].next_page:
+        pages.append(api.read_page(pages[-1].next_page))
+    assert [(page.number, len(page.runs), page.items_per_page) for page in pages] == [
+        (1, 80, 80),
+        (2, 80, 80),
+        (3, 40, 80),
+    ]
+    assert {json.loads(run)["runID"] for page in pages for run in page.runs} == {f"r{n}" for n in range(200)}
+    assert [request.path for request in server.log] == [f"/console/v1/ingestion/runs?page={n}" for n in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("pagination", ["", ', "pagination": null', ', "pagination": {"nextPage": ""}'])
+def test_a_list_without_a_next_page_ends(pagination: str, open_api: Open) -> None:
+    body = ('{"message": "ok", "data": [{"runID": "a"}, 5]' + pagination + "}").encode()
+    with WireServer(send(http(200, body))) as server:
+        page = open_api(server.url).read_page()
+    assert (page.number, page.runs, page.next_page, page.items_per_page) == (0, [b'{"runID": "a"}', b"5"], None, None)
+
+
+@pytest.mark.parametrize("link", ["/console/v1/ingestion/runs?page=1", "?page=1"])
+def test_a_page_that_names_itself_as_the_next_is_an_error(link: str, open_api: Open) -> None:
+    body = json.dumps({"message": "ok", "data": [], "pagination": {"nextPage": link}}).encode()
+    with WireServer(send(http(200, body))) as server, pytest.raises(ApiError, match="as its own next page"):
+        open_api(server.url).read_page()
+
+
+def test_a_next_page_on_another_host_is_not_asked_for(open_api: Open) -> None:
+    body = json.dumps({"data": [], "pagination": {"nextPage": "https://evil.example/console/v1/ingestion/runs"}})
+    with WireServer(send(http(200, body.encode()))) as server, pytest.raises(ApiError, match="another place"):
+        open_api(server.url).read_page()
+
+
+def test_the_client_does_not_show_its_key(open_api: Open) -> None:
+    api = open_api("https://statsigapi.net")
+    assert repr(api) == "ConsoleApi('https://statsigapi.net')"
+
+
+def test_no_log_line_of_any_library_holds_the_key(
+    server: Simulator, open_api: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    open_api(server.url).read_run("r1")
+    assert caplog.records
+    assert KEY not in caplog.text

@@ -1,0 +1,219 @@
+"""What goes wrong between the client and the API: tried again, given up with a reason, never with the key."""
+
+import gzip
+import math
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from statsig_runs.api import FetchedRun, Patience, transport
+from statsig_runs.api.answers import parse_retry_after
+from statsig_runs.api.rate_limit import RateLimiter
+from statsig_runs.errors import ApiError
+from statsig_runs.simulator import Simulator
+from tests.support.clients import BODY, KEY, Open, assert_holds_no_key, opening
+from tests.support.wire_server import WireServer, http, send
+
+
+@pytest.fixture
+def open_api(tmp_path: Path) -> Iterator[Open]:
+    with opening(tmp_path) as open_one:
+        yield open_one
+
+
+@pytest.fixture
+def server() -> Iterator[Simulator]:
+    with Simulator([{"runID": f"r{number}"} for number in range(200)], api_key=KEY) as simulator:
+        yield simulator
+
+
+def reset(connection: socket.socket, _: int) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+def close_after(sent: bytes) -> Callable[[socket.socket, int], None]:
+    def answer(connection: socket.socket, _: int) -> None:
+        connection.sendall(sent)
+        connection.shutdown(socket.SHUT_RDWR)
+
+    return answer
+
+
+FAULTS = {
+    "500": send(http(500, b"{}")),
+    "503 with Retry-After": send(http(503, b"", "Retry-After: 0")),
+    "504 with a page": send(http(504, b"<html>")),
+    "reset": reset,
+    "closed before the first byte": close_after(b""),
+    "closed in the body": close_after(http(200, BODY)[:-5]),
+    "closed in a chunk": close_after(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n20\r\n{"),
+    "closed between chunks": close_after(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n"),
+    "closed, of no stated length": close_after(b"HTTP/1.1 200 OK\r\n\r\n" + BODY[:-5]),
+    "a truncated gzip": send(http(200, gzip.compress(BODY)[:30], "Content-Encoding: gzip")),
+    "no gzip": send(http(200, BODY, "Content-Encoding: gzip")),
+    "no HTTP": close_after(b"SSH-2.0-OpenSSH_9.2\r\n"),
+    "no JSON": send(http(200, b"<!doctype html>")),
+    "empty": send(http(200, b"")),
+    "no UTF-8": send(http(200, b'{"data": "\xff"')),
+    "an empty object": send(http(200, b"{}")),
+    "a list": send(http(200, b"[]")),
+    "nested too deeply": send(http(200, b'{"data": ' + b"[" * 1_000_000)),
+    "429": send(http(429, b"")),
+    "429 with seconds": send(http(429, b"slow down", "Retry-After: 0")),
+    "429 with a date": send(http(429, b"", "Retry-After: Wed, 21 Oct 2015 07:28:00 GMT")),
+    "429 with nonsense": send(http(429, b"", "Retry-After: soon")),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_goes_wrong_on_the_way_is_tried_again(fault: str, open_api: Open) -> None:
+    def answer(connection: socket.socket, before: int) -> None:
+        (FAULTS[fault] if before == 0 else send(http(200, BODY)))(connection, before)
+
+    with WireServer(answer) as server:
+        api = open_api(server.url)
+        assert isinstance(api.read_run("r"), FetchedRun)
+    assert (api.usage.requests, api.usage.retries) == (2, 1)
+    assert api.usage.rate_limited == int(fault.startswith("429"))
+
+
+def test_an_answer_after_a_429_ends_the_row_of_pauses_that_double(open_api: Open) -> None:
+    def answer(connection: socket.socket, before: int) -> None:
+        send(http(429, b"") if before < 2 else http(200, BODY))(connection, before)
+
+    with WireServer(answer) as server:
+        api = open_api(server.url)
+        api.read_run("r")
+        assert api._limiter.pause(time.monotonic(), 0) <= 0.3125
+
+
+@pytest.mark.parametrize("fault", [fault for fault in FAULTS if not fault.startswith("429")])
+def test_what_goes_on_going_wrong_ends_in_an_error_without_the_key(fault: str, open_api: Open) -> None:
+    with WireServer(FAULTS[fault]) as server, pytest.raises(ApiError, match=r"3 attempts.*run sync again") as failure:
+        open_api(server.url, patience=Patience(first_backoff=0.001, max_attempts=3)).read_run("r")
+    assert len(server.requests) == 3
+    assert_holds_no_key(failure.value)
+
+
+def test_a_host_that_refuses_connections_is_named_with_the_reason(open_api: Open) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with pytest.raises(ApiError) as failure:
+        list(open_api(f"http://127.0.0.1:{port}").read_runs(["a", "b"]))
+    assert str(failure.value) == (
+        f"Could not reach the Console API at 127.0.0.1:{port}: Connection refused (8 attempts). "
+        "Nothing that was loaded is lost; run sync again."
+    )
+    assert_holds_no_key(failure.value)
+
+
+def test_an_answer_that_does_not_begin_is_given_up(open_api: Open) -> None:
+    with WireServer(lambda *_: None) as server, pytest.raises(ApiError, match="timed out"):
+        open_api(server.url, patience=Patience(read_timeout=0.05, max_attempts=1)).read_run("r")
+
+
+def test_an_answer_that_trickles_for_ever_is_given_up(open_api: Open) -> None:
+    gone = threading.Event()
+
+    def trickle(connection: socket.socket, _: int) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+        while not gone.wait(0.01):
+            connection.sendall(b" ")
+
+    with WireServer(trickle) as server, pytest.raises(ApiError, match="not complete after"):
+        open_api(server.url, patience=Patience(read_timeout=5, answer_timeout=0.1, max_attempts=1)).read_run("r")
+    gone.set()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        http(200, b" " * 3_000_000),
+        http(200, gzip.compress(b" " * 500_000_000, 1), "Content-Encoding: gzip"),
+        b"HTTP/1.1 200 OK\r\n\r\n" + b" " * 3_000_000,
+    ],
+    ids=["plain", "a gzip bomb", "of no stated length"],
+)
+def test_an_answer_of_more_than_a_sane_size_is_refused(
+    answer: bytes, open_api: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "MAX_BODY", 1 << 20)
+    with WireServer(send(answer)) as server, pytest.raises(ApiError, match="longer than 1 MiB"):
+        open_api(server.url).read_run("r")
+    assert len(server.requests) == 1
+
+
+def test_a_retry_after_is_told_to_the_limiter(open_api: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+    monkeypatch.setattr(RateLimiter, "pause", lambda _limiter, _sent_at, seconds: asked.append(seconds) or seconds)
+    answers = [
+        http(429, b"", "Retry-After: 7"),
+        http(429, b"", "Date: Wed, 21 Oct 2015 07:28:00 GMT", "Retry-After: Wed, 21 Oct 2015 07:43:00 GMT"),
+    ]
+
+    def answer(connection: socket.socket, before: int) -> None:
+        connection.sendall((*answers, http(200, BODY))[before])
+
+    with WireServer(answer) as server:
+        assert isinstance(open_api(server.url).read_run("r"), FetchedRun)
+    assert asked == [7, 900]
+
+
+def test_an_api_that_answers_429_through_the_whole_long_window_is_given_up(
+    open_api: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(RateLimiter, "pause", lambda *_: 300.0)
+    with (
+        WireServer(send(http(429, b""))) as server,
+        pytest.raises(ApiError, match="still answers 429 after 15 min"),
+    ):
+        open_api(server.url).read_run("r")
+    assert len(server.requests) == 4
+
+
+@pytest.mark.parametrize(
+    ("value", "date", "seconds"),
+    [
+        ("120", "", 120),
+        (" 5 ", "", 5),
+        ("Wed, 21 Oct 2015 07:29:00 GMT", "Wed, 21 Oct 2015 07:28:00 GMT", 60),
+        ("Wed, 21 Oct 2015 07:28:00 -0000", "Wed, 21 Oct 2015 09:27:00 +0200", 60),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", "", 0),
+        ("", "", 0),
+        ("-5", "", 0),
+        ("1.5", "", 0),
+        ("soon", "", 0),
+        ("99, 99 XXX 99999 99:99:99 GMT", "", 0),
+        ("9" * 400, "", math.inf),
+    ],
+)
+def test_a_retry_after_is_read_as_seconds_or_as_a_date(value: str, date: str, seconds: float) -> None:
+    assert parse_retry_after(value, date) == seconds
+
+
+def test_a_proxy_of_the_environment_does_not_see_what_stays_on_this_machine(
+    server: Simulator, open_api: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    assert isinstance(open_api(server.url).read_run("r1"), FetchedRun)
+
+
+def test_https_goes_through_the_proxy_of_the_environment_without_showing_it_the_key(
+    open_api: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with WireServer(close_after(b"HTTP/1.1 502 No\r\n\r\n")) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        api = open_api("https://statsig.invalid", patience=Patience(max_attempts=1))
+        with pytest.raises(ApiError, match="502"):
+            api.read_run("r")
+    assert proxy.requests[0].startswith("CONNECT statsig.invalid:443 ")
+    assert KEY not in proxy.requests[0]

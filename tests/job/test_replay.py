@@ -1,0 +1,215 @@
+"""Rebuilding from payloads: from the database's own, from archives of every form, without a request."""
+
+import gzip
+import hashlib
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dlt
+import duckdb
+import pytest
+
+from statsig_runs.contract import MissingRun, RejectedRun, read_run
+from statsig_runs.errors import ConfigurationError, StorageError
+from statsig_runs.job.progress import LogWatch
+from statsig_runs.job.replay import rebuild
+from statsig_runs.job.summary import Summary
+from statsig_runs.plan import Progress
+from statsig_runs.settings import Settings, load_settings
+from statsig_runs.tables import SCHEMAS
+from statsig_runs.warehouse import Warehouse
+from statsig_runs.warehouse.loader import Loader
+from tests.support.one_run import NOW, history, payload
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Warehouse:
+    warehouse = Warehouse(tmp_path / "runs.duckdb")
+    warehouse.prepare()
+    return warehouse
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return load_settings()
+
+
+def load(warehouse: Warehouse, *runs: dict[str, Any], hours: float = 0) -> None:
+    loader = Loader(dlt.destinations.duckdb(str(warehouse.database)), warehouse.schemas, warehouse.state)
+    outcomes = [read_run(json.dumps(run).encode(), fetched_at=NOW + timedelta(hours=hours)) for run in runs]
+    loader.load(outcomes, Progress())
+
+
+def rows(warehouse: Warehouse, sql: str) -> list[tuple[Any, ...]]:
+    with duckdb.connect(str(warehouse.database), read_only=True) as connection:
+        connection.execute("set timezone = 'UTC'; set search_path = 'statsig_raw'")
+        return connection.execute(sql).fetchall()
+
+
+def content(warehouse: Warehouse) -> dict[str, list[tuple[Any, ...]]]:
+    """All rows of all raw tables, apart from technical columns."""
+    return {
+        table: rows(warehouse, f"select columns(c -> c not like '\\_dlt%' escape '\\') from {table} order by all")
+        for table in SCHEMAS
+    }
+
+
+def replay(
+    warehouse: Warehouse, settings: Settings, archive: Path | None = None, fetched_at: datetime | None = None
+) -> Summary:
+    summary = Summary(NOW)
+    loader = Loader(dlt.destinations.duckdb(str(warehouse.database)), warehouse.schemas, warehouse.state)
+    rebuild(loader, settings, summary, LogWatch(), archive, fetched_at)
+    return summary
+
+
+def test_a_replay_of_the_databases_own_payloads_changes_nothing(warehouse: Warehouse, settings: Settings) -> None:
+    three = history(("3", "pulse_complete"), ("2", "started"), ("1", "enqueued"))
+    load(warehouse, payload(runHistory=three), payload(runID="r2", sources=[]), payload(runID="bad", trigger=1))
+    load(warehouse, payload(runHistory=three[1:]), hours=1)
+    load(warehouse, payload(runHistory=three), hours=2)  # back to what it was first
+    before = content(warehouse)
+    summary = replay(warehouse, settings)
+    assert content(warehouse) == before
+    assert (summary.new, summary.changed, summary.unchanged, summary.rejected, summary.requests) == (0, 0, 2, 1, 0)
+
+
+def test_a_replay_rebuilds_tables_that_were_damaged(warehouse: Warehouse, settings: Settings) -> None:
+    load(warehouse, payload())
+    before = content(warehouse)
+    with duckdb.connect(str(warehouse.database)) as connection:
+        connection.execute("update statsig_raw.run_status_events set status = 'damaged', event_index = 9")
+        connection.execute("delete from statsig_raw.ingestion_run_sources")
+    replay(warehouse, settings)
+    assert content(warehouse) == before
+
+
+def test_a_run_that_was_missing_after_its_last_payload_stays_missing(warehouse: Warehouse, settings: Settings) -> None:
+    load(warehouse, payload(), payload(runID="back"))
+    gone = [MissingRun(run_id, NOW + timedelta(hours=1), "not found") for run_id in ("r1", "back", "never seen")]
+    Loader(dlt.destinations.duckdb(str(warehouse.database)), warehouse.schemas, warehouse.state).load(gone, Progress())
+    load(warehouse, payload(runID="back"), hours=2)
+    before = content(warehouse)
+    assert [run_id for run_id, _, _ in before["missing_runs"]] == ["never seen", "r1"]
+    replay(warehouse, settings)
+    assert content(warehouse) == before
+
+
+def test_a_run_whose_newest_payload_was_refused_is_rebuilt_from_the_last_good_one(
+    warehouse: Warehouse, settings: Settings
+) -> None:
+    load(warehouse, payload(latestStatus="good"))
+    load(warehouse, payload(latestStatus=7), hours=1)
+    with duckdb.connect(str(warehouse.database)) as connection:
+        connection.execute("delete from statsig_raw.ingestion_runs")
+    replay(warehouse, settings)
+    assert rows(warehouse, "select latest_status, fetched_at from ingestion_runs") == [("good", NOW)]
+
+
+def test_what_was_refused_and_is_accepted_now_leaves_rejected_runs(warehouse: Warehouse, settings: Settings) -> None:
+    body = json.dumps(payload()).encode()
+    accepted = read_run(body, fetched_at=NOW)
+    refused = RejectedRun("r1", NOW, accepted.content_hash, "an older contract knew better", accepted.payload)
+    loader = Loader(dlt.destinations.duckdb(str(warehouse.database)), warehouse.schemas, warehouse.state)
+    loader.load([refused], Progress())
+    replay(warehouse, settings)
+    assert rows(warehouse, "select run_id from ingestion_runs") == [("r1",)]
+    assert rows(warehouse, "select * from rejected_runs") == []
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_an_archive_may_hold_runs_answers_and_rows(
+    warehouse: Warehouse, settings: Settings, tmp_path: Path, *, compressed: bool
+) -> None:
+    lines = [
+        json.dumps(payload()),
+        json.dumps({"message": "ok", "data": payload(runID="r2")}),
+        json.dumps({"fetched_at": "2025-05-05 10:00:00+00", "payload": json.dumps(payload(runID="r3"))}),
+        json.dumps({"fetched_at": "2025-05-05T10:00:00Z", "payload": payload(runID="r4")}),
+        "",
+        "no JSON at all",
+    ]
+    archive = tmp_path / ("old.ndjson.gz" if compressed else "old.ndjson")
+    text = "\n".join(lines).encode()
+    archive.write_bytes(gzip.compress(text) if compressed else text)
+    summary = replay(warehouse, settings, archive, NOW)
+    assert rows(warehouse, "select run_id, fetched_at from ingestion_runs order by all") == [
+        ("r1", NOW),
+        ("r2", NOW),
+        ("r3", datetime(2025, 5, 5, 10, tzinfo=UTC)),
+        ("r4", datetime(2025, 5, 5, 10, tzinfo=UTC)),
+    ]
+    assert (summary.new, summary.rejected) == (4, 1)
+
+
+def test_an_older_payload_is_kept_but_does_not_replace_a_newer_state(
+    warehouse: Warehouse, settings: Settings, tmp_path: Path
+) -> None:
+    load(warehouse, payload(latestStatus="new"))
+    archive = tmp_path / "old.ndjson"
+    archive.write_text(json.dumps(payload(latestStatus="old")))
+    replay(warehouse, settings, archive, NOW - timedelta(days=1))
+    assert rows(warehouse, "select latest_status, fetched_at from ingestion_runs") == [("new", NOW)]
+    assert rows(warehouse, "select count(*) from run_payloads") == [(2,)]
+
+
+def test_an_older_sight_of_a_payload_does_not_replace_a_newer_one(
+    warehouse: Warehouse, settings: Settings, tmp_path: Path
+) -> None:
+    load(warehouse, payload(latestStatus="first"), hours=1)
+    load(warehouse, payload(latestStatus="now"), hours=3)
+    archive = tmp_path / "old.ndjson"
+    lines = [(0, "now"), (2.5, "first"), (2, "first"), (0, "first")]
+    archive.write_text(
+        "\n".join(
+            json.dumps({"fetched_at": str(NOW + timedelta(hours=hours)), "payload": payload(latestStatus=status)})
+            for hours, status in lines
+        )
+    )
+    replay(warehouse, settings, archive)
+    assert rows(warehouse, "select payload ->> 'latestStatus', fetched_at from run_payloads order by 2") == [
+        ("first", NOW + timedelta(hours=2.5)),
+        ("now", NOW + timedelta(hours=3)),
+    ]
+
+
+def test_a_damaged_archive_says_what_was_kept(warehouse: Warehouse, settings: Settings, tmp_path: Path) -> None:
+    archive = tmp_path / "cut.ndjson.gz"
+    archive.write_bytes(gzip.compress(json.dumps(payload()).encode())[:-20])
+    with pytest.raises(StorageError, match="is damaged"):
+        replay(warehouse, settings, archive)
+
+
+@pytest.mark.parametrize("harm", [lambda whole: whole[:-3000], lambda whole: whole[:-3000] + b"\xff" * 3000])
+def test_what_comes_before_the_damage_of_an_archive_is_loaded(
+    warehouse: Warehouse, settings: Settings, tmp_path: Path, harm: Callable[[bytes], bytes]
+) -> None:
+    lines = [
+        json.dumps(payload(runID=f"r{number}", note=hashlib.sha256(bytes(number)).hexdigest()))
+        for number in range(2000)
+    ]
+    archive = tmp_path / "cut.ndjson.gz"
+    archive.write_bytes(harm(gzip.compress("\n".join(lines).encode())))
+    with pytest.raises(StorageError, match="is damaged"):
+        replay(warehouse, settings, archive)
+    [(found,)] = rows(warehouse, "select count(*) from ingestion_runs")
+    assert 1000 < found < 2000
+
+
+def test_an_archive_without_a_line_is_said_to_be_empty(
+    warehouse: Warehouse, settings: Settings, tmp_path: Path
+) -> None:
+    archive = tmp_path / "empty.ndjson"
+    archive.write_text("\n \n")
+    with pytest.raises(ConfigurationError, match="is empty"):
+        replay(warehouse, settings, archive)
+
+
+def test_nothing_to_replay_is_said(warehouse: Warehouse, settings: Settings, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="nothing to replay"):
+        replay(warehouse, settings)
+    with pytest.raises(ConfigurationError, match="does not exist"):
+        replay(warehouse, settings, tmp_path / "nowhere.ndjson")

@@ -1,0 +1,107 @@
+"""The dbt project as a package in a team's own: another database, other schemas, their model on top of ours."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import duckdb
+import pytest
+from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+from dbt.cli.main import dbtRunner
+
+from statsig_runs.packaged import packaged
+from tests.support import warehouse_of_runs as warehouse
+from tests.support.written_week import all_runs
+
+PROJECT = """
+name: team
+version: "1.0"
+profile: team
+vars:
+  statsig_runs:
+    raw_database: lake
+    raw_schema: statsig_raw
+    staging_schema: ingestion_work
+    mart_schema: ingestion
+    settle_hours: 30
+"""
+MODEL = "select trigger, sum(run_count) as run_count from {{ ref('statsig_runs', 'agg_daily') }} group by trigger"
+OWN_RULE = "{% macro generate_schema_name(name, node) %}{{ 'dev_' ~ (name or target.schema) }}{% endmacro %}"
+
+
+def write_project(folder: Path) -> Path:
+    files = {
+        "dbt_project.yml": PROJECT,
+        "packages.yml": json.dumps({"packages": [{"local": str(packaged("sql"))}]}),
+        "profiles.yml": json.dumps({"team": {"target": "house", "outputs": {"house": profile(folder)}}}),
+        "models/runs_by_trigger.sql": MODEL,
+    }
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content, encoding="utf-8")
+    warehouse.load(folder / "lake.duckdb", all_runs())
+    return folder
+
+
+def profile(folder: Path) -> dict[str, object]:
+    return {
+        "type": "duckdb",
+        "path": str(folder / "house.duckdb"),
+        "schema": "team",
+        "threads": 1,
+        "attach": [{"path": str(folder / "lake.duckdb"), "read_only": True}],
+    }
+
+
+def run(folder: Path, *command: str) -> None:
+    quiet = ("--log-level", "none", "--no-send-anonymous-usage-stats", "--no-version-check")
+    places = ("--project-dir", str(folder), "--profiles-dir", str(folder))
+    try:
+        outcome = dbtRunner().invoke([*quiet, *command, *places])
+    finally:
+        DuckDBConnectionManager.close_all_connections()
+    assert outcome.success, outcome.exception or [r.message for r in outcome.result if r.status != "success"]
+
+
+@pytest.fixture(scope="module")
+def team(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = write_project(tmp_path_factory.mktemp("team"))
+    run(folder, "deps")
+    run(folder, "build", "--exclude-resource-type", "unit_test")
+    return folder
+
+
+def schemas(folder: Path) -> set[str]:
+    with duckdb.connect(str(folder / "house.duckdb"), read_only=True) as con:
+        return {name for (name,) in con.execute("select distinct schema_name from duckdb_tables()").fetchall()}
+
+
+def test_the_marts_go_where_the_teams_variables_say_and_their_model_reads_them(team: Path):
+    assert schemas(team) == {"ingestion", "ingestion_work"}
+    with duckdb.connect(str(team / "house.duckdb"), read_only=True) as con:
+        con.execute(f"attach '{team / 'lake.duckdb'}' as lake (read_only)")
+        counted = con.execute("select * from team.runs_by_trigger order by trigger").fetchall()
+        loaded = con.execute(
+            "select trigger, count(*) from lake.statsig_raw.ingestion_runs group by trigger order by trigger"
+        ).fetchall()
+    assert counted == loaded
+
+
+def test_the_second_build_models_no_run_again(team: Path):
+    run(team, "build", "--exclude-resource-type", "unit_test")
+    with duckdb.connect(str(team / "house.duckdb"), read_only=True) as con:
+        assert con.execute("select count(*) from ingestion_work.int_changed_runs").fetchall() == [(0,)]
+        assert con.execute("select count(*) from ingestion_work.int_modelled_runs").fetchall() == [(len(all_runs()),)]
+
+
+def test_a_rule_of_the_teams_own_for_schema_names_is_followed(tmp_path: Path):
+    folder = write_project(tmp_path)
+    (folder / "macros").mkdir()
+    (folder / "macros" / "names.sql").write_text(OWN_RULE, encoding="utf-8")
+    run(folder, "deps")
+    for _ in range(2):
+        run(folder, "build", "--exclude-resource-type", "unit_test")
+    assert schemas(folder) == {"dev_ingestion", "dev_ingestion_work"}
+    with duckdb.connect(str(folder / "house.duckdb"), read_only=True) as con:
+        assert con.execute("select count(*) from dev_ingestion_work.int_changed_runs").fetchall() == [(0,)]

@@ -1,0 +1,137 @@
+"""Every column of every mart equals the second opinion's, on generated runs; and incremental equals full.
+
+A dbt build costs seconds, so each example is a whole world of runs, some 340 histories. The usual version tries the
+same ones every time; `STATSIG_RUNS_EXAMPLES=200 pytest` tries that many others.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, note, settings
+from hypothesis import strategies as st
+
+from tests import oracle
+from tests.support import generated_runs
+from tests.support import warehouse_of_runs as warehouse
+
+pytestmark = pytest.mark.timeout(0)  # builds are slow on a busy machine, and the number of examples is the caller's
+EXAMPLES = int(os.environ.get("STATSIG_RUNS_EXAMPLES", "6"))
+# No shrinking: it would cost a build a step, and the message names the run whose rows differ anyway.
+WORLDS = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+    derandomize="STATSIG_RUNS_EXAMPLES" not in os.environ,
+)
+
+
+def assert_marts_are(expected: dict[str, list[oracle.Row]], database: Path, world: generated_runs.World) -> None:
+    actual = warehouse.read_marts(database)
+    found = [line for mart in oracle.KEYS for line in warehouse.differences(mart, expected[mart], actual[mart])]
+    assert not found, warehouse.explain(found, world)
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One place for all examples: dbt reads a project anew for each database it has not seen."""
+    return tmp_path_factory.mktemp("generated") / "runs.duckdb"
+
+
+def emptied(database: Path) -> Path:
+    database.unlink(missing_ok=True)
+    return database
+
+
+@WORLDS
+@given(world=generated_runs.worlds())
+def test_every_column_of_every_mart_is_what_the_definitions_say(path: Path, world: generated_runs.World):
+    database = emptied(path)
+    warehouse.load(database, world)
+    warehouse.build(database)
+    assert_marts_are(oracle.build_marts(world), database, world)
+
+
+@dataclass
+class Known:
+    """What has been loaded so far: each run as fetched last, and every payload it ever had."""
+
+    runs: dict[str, tuple[dict, datetime]] = field(default_factory=dict)
+    payloads: dict[str, list[dict]] = field(default_factory=dict)
+
+    def take(self, payload: dict, fetched_at: datetime) -> tuple[dict, datetime]:
+        """Note a fetch, which is always later than the one before."""
+        run_id = payload["runID"]
+        if run_id in self.runs:
+            fetched_at = max(fetched_at, self.runs[run_id][1] + timedelta(hours=1))
+        self.runs[run_id] = (payload, fetched_at)
+        self.payloads.setdefault(run_id, []).append(payload)
+        return self.runs[run_id]
+
+
+@st.composite
+def changes(draw: st.DrawFn, known: Known) -> list[tuple[dict, datetime]]:
+    """What one sync could bring: new runs, and known ones longer, shorter, emptied, reverted or unchanged."""
+    brought = {}
+    for _ in range(draw(st.integers(0, 3))):
+        run_id = f"run {len(known.runs):03}"
+        brought[run_id] = known.take(*draw(generated_runs.odd_runs(run_id)))
+    for run_id in draw(st.lists(st.sampled_from(sorted(known.runs)), max_size=8, unique=True)):
+        payload, fetched_at = known.runs[run_id]
+        kind = draw(st.sampled_from(["another", "longer", "shorter", "emptied", "reverted", "unchanged"]))
+        if kind == "another":
+            payload, fetched_at = draw(generated_runs.odd_runs(run_id))
+        elif kind == "reverted":
+            payload = draw(st.sampled_from(known.payloads[run_id]))
+        elif kind == "longer":
+            late = generated_runs.write_history(fetched_at, draw(generated_runs.steps))
+            payload = payload | {"runHistory": late + payload["runHistory"]}
+        elif kind == "shorter":
+            payload = payload | {
+                "runHistory": payload["runHistory"][1:],
+                "granularHistory": payload["granularHistory"][1:],
+            }
+        elif kind == "emptied":
+            names = draw(st.sets(st.sampled_from(["runHistory", "granularHistory", "sources", "dateStamps"])))
+            payload = payload | {name: [] for name in names}
+        later = draw(st.sampled_from([timedelta(0), timedelta(hours=24), timedelta(days=15)]))
+        brought[run_id] = known.take(payload, fetched_at + later)
+    return list(brought.values())
+
+
+thresholds = st.builds(
+    oracle.Settings,
+    settle_hours=st.sampled_from([24, 24, 0, 1, 48.5]),
+    terminal_success=st.sampled_from([("pulse_complete",), ("pulse_complete", "started", "cancelled"), ()]),
+)
+
+
+@settings(WORLDS, max_examples=max(1, EXAMPLES // 3))
+@given(data=st.data())
+def test_an_incremental_build_has_exactly_the_rows_of_a_full_refresh(path: Path, data: st.DataObject):
+    database = emptied(path)
+    known, chosen = Known(), oracle.Settings()
+    batch = [known.take(*run) for run in data.draw(generated_runs.worlds(odd=20, ordinary=8))]
+    for step in range(4):
+        if step:
+            batch = data.draw(changes(known))
+            chosen = data.draw(thresholds) if data.draw(st.integers(0, 2)) == 2 else chosen
+        note(f"step {step}: {chosen}, {[payload['runID'] for payload, _ in batch]}")
+        warehouse.load(database, batch)
+        warehouse.build(database, chosen)
+        world = list(known.runs.values())
+        assert_marts_are(oracle.build_marts(world, chosen), database, world)
+    incremental = warehouse.read_marts(database)
+    warehouse.build(database, chosen, full_refresh=True)
+    full = warehouse.read_marts(database)
+    for mart in oracle.KEYS:
+        assert in_order(incremental[mart]) == in_order(full[mart]), mart
+
+
+def in_order(rows: list[oracle.Row]) -> list[oracle.Row]:
+    return sorted(rows, key=repr)

@@ -1,0 +1,315 @@
+"""`statsig-runs check`: which threshold is missed, by what figure, and who is told."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from statsig_runs.errors import ConfigurationError
+from statsig_runs.readers import notify
+from statsig_runs.readers.check import Result, lines, run_checks, slack_text, summary
+from statsig_runs.readers.notify import NotificationError, check_hook, post
+from statsig_runs.readers.published import reading
+from statsig_runs.settings import Checks, load_settings
+from statsig_runs.warehouse import Warehouse
+from tests.support.published_runs import HOSTILE, LONG, NOW, PATIENT, run_command
+from tests.support.wire_server import WireServer
+
+SECRET = "/services/T0123/B4567/sEcReTtOkEn"
+HOOK = "RUNTIME__SLACK_INCOMING_HOOK"
+CHECKS = "SOURCES__STATSIG_RUNS__CHECKS__"
+
+
+def check(published: Warehouse, now=NOW, **thresholds) -> list[Result]:
+    with reading(published) as connection:
+        return run_checks(connection, Checks(**thresholds), now)
+
+
+def figures(results: list[Result]) -> list[tuple]:
+    return [(result.source, result.is_met, result.figure, result.detail) for result in results]
+
+
+class Webhook(ThreadingHTTPServer):
+    """Keeps what is posted and answers with `status`, or not at all while `silence` is held."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.status = 200
+        self.posted: list[tuple[str, dict]] = []
+        self.silence: threading.Event | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}{SECRET}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Webhook
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.posted.append((self.path, json.loads(body)))
+        if self.server.silence:
+            self.server.silence.wait(60)
+        self.send_response(self.server.status)
+        self.send_header("Location", f"{self.server.url}/elsewhere")
+        self.send_header("Content-Length", str(len(SECRET)))
+        self.end_headers()
+        with contextlib.suppress(BrokenPipeError):  # the caller does not read it
+            self.wfile.write(SECRET.encode())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def webhook() -> Iterator[Webhook]:
+    with Webhook() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def test_the_hours_since_the_newest_fetch_are_counted_to_now(published: Warehouse):
+    now = NOW + timedelta(hours=26)
+    [met] = check(published, now, max_hours_since_load=26)
+    [missed] = check(published, now + timedelta(minutes=6), max_hours_since_load=26)
+    assert figures([met]) == [(None, True, 26.0, "newest fetch 2024-03-15 09:00 UTC")]
+    assert figures([missed]) == [(None, False, 26.1, "newest fetch 2024-03-15 09:00 UTC")]
+
+
+def test_a_source_that_never_succeeded_has_the_time_since_its_first_run(published: Warehouse):
+    assert figures(check(published, max_hours_since_success=30)) == [
+        ("Metrics", False, 31.0, "healthy, last success 2024-03-14 02:00 UTC"),
+        ("Events 2", True, 30.0, "failing, last success 2024-03-14 03:00 UTC"),
+        ("Events 1", True, 5.5, "healthy, last success 2024-03-15 03:30 UTC"),
+        (HOSTILE, True, 1.0, "never finished, never succeeded, first run 2024-03-15 08:00 UTC"),
+        (LONG, True, 1.0, "never finished, never succeeded, first run 2024-03-15 08:00 UTC"),
+    ]
+
+
+def test_hours_since_success_go_on_while_no_sync_runs(published: Warehouse):
+    results = check(published, NOW + timedelta(hours=10), max_hours_since_success=36)
+    assert [(result.source, result.figure) for result in results if not result.is_met] == [
+        ("Metrics", 41.0),
+        ("Events 2", 40.0),
+    ]
+
+
+def test_a_retired_source_can_be_ignored(published: Warehouse):
+    results = check(published, max_hours_since_success=30, ignored_sources=("Metrics", HOSTILE))
+    assert [result.source for result in results] == ["Events 2", "Events 1", LONG]
+
+
+def test_the_final_error_rate_is_that_of_the_runs_of_the_last_days(published: Warehouse):
+    assert figures(check(published, max_final_error_rate=0.1)) == [
+        (None, False, 0.125, "1 failed of 8 finished since 2024-03-08 09:00 UTC")
+    ]
+    assert figures(check(published, max_final_error_rate=0.5, error_rate_days=1)) == [
+        (None, True, 0.5, "1 failed of 2 finished since 2024-03-14 09:00 UTC")
+    ]
+
+
+def test_without_a_finished_run_there_is_no_error_rate_to_miss(published: Warehouse):
+    assert figures(check(published, NOW + timedelta(days=30), max_final_error_rate=0)) == [
+        (None, True, None, "0 failed of 0 finished since 2024-04-07 09:00 UTC")
+    ]
+
+
+def test_late_runs_are_named(published: Warehouse):
+    assert figures(check(published, max_late_runs=0)) == [(None, False, 1, "late")]
+    assert figures(check(published, max_late_runs=1)) == [(None, True, 1, "late")]
+
+
+def test_findings_are_counted_by_kind_about_young_runs_and_without_the_ignored(published: Warehouse):
+    assert figures(check(published, max_findings=0)) == [(None, False, 1, "1 contract_drift")]
+    assert figures(check(published, max_findings=0, ignored_findings=("contract_drift",))) == [(None, True, 0, "")]
+    assert figures(check(published, NOW + timedelta(days=8), max_findings=0)) == [(None, True, 0, "")]
+
+
+def test_a_copy_without_runs_misses_the_check_of_the_load(without_runs: Warehouse):
+    results = check(
+        without_runs, max_hours_since_load=26, max_hours_since_success=1, max_final_error_rate=0, max_findings=0
+    )
+    assert [(result.name, result.is_met, result.detail) for result in results] == [
+        ("hours_since_load", False, "no run was ever loaded"),
+        ("final_error_rate", True, "0 failed of 0 finished since 2024-03-08 09:00 UTC"),
+        ("findings", True, ""),
+    ]
+
+
+def test_a_negative_threshold_is_off_and_checking_nothing_is_an_error(published: Warehouse):
+    results = check(published, max_hours_since_load=-1, max_late_runs=-1, max_findings=5)
+    assert [result.name for result in results] == ["findings"]
+    with pytest.raises(ConfigurationError, match="Nothing is checked"):
+        check(published, max_hours_since_load=-1)
+    with pytest.raises(ConfigurationError, match="error_rate_days"):
+        check(published, max_final_error_rate=0.1, error_rate_days=0)
+
+
+def test_a_threshold_that_is_no_number_is_missed(published: Warehouse):
+    assert [result.is_met for result in check(published, max_hours_since_load=float("nan"))] == [False]
+
+
+def test_the_package_sets_every_threshold():
+    assert load_settings().checks == Checks(
+        max_hours_since_load=26.0,
+        max_hours_since_success=36.0,
+        ignored_sources=(),
+        max_final_error_rate=0.1,
+        error_rate_days=7,
+        max_late_runs=0,
+        max_findings=0,
+        ignored_findings=("level_mismatch", "unrequested_date"),
+    )
+
+
+def test_the_missed_come_first_with_figure_and_threshold(published: Warehouse):
+    results = check(published, max_late_runs=1, max_final_error_rate=0.1, max_hours_since_load=26)
+    assert list(lines(results)) == [
+        ("1 of 3 checks is missed.", "bold red"),
+        ("MISSED  final error rate  12.5 %  at most 10.0 %  1 failed of 8 finished since 2024-03-08 09:00 UTC", "red"),
+        ("met     hours since load   0.0 h  at most 26.0 h  newest fetch 2024-03-15 09:00 UTC", ""),
+        ("met     late runs              1  at most 1       late", ""),
+    ]
+    assert summary(results[1:]) == "All checks are met."
+
+
+def test_a_hostile_name_formats_nothing_and_calls_nobody_in_slack(published: Warehouse):
+    results = check(published, NOW + timedelta(hours=36), max_hours_since_success=36)
+    text = slack_text(results, "shop")
+    assert text.splitlines()[0] == "*statsig-runs check of shop*: 5 of 5 checks are missed."
+    [line] = [line for line in text.splitlines() if "red" in line]
+    assert line == (
+        "• hours since success of `[red]\\x1b[31m&lt;!channel&gt; &amp; '@\u200bhere'\\n\\u20…`: "
+        "37.0 h, at most 36.0 h; "
+        "`never finished, never succeeded, first run 2024-03-15 08:00 UTC`"
+    )
+    assert len(text.splitlines()) == 6
+    assert max(map(len, text.splitlines())) < 200
+
+
+def test_a_message_stays_short_however_much_is_missed():
+    results = [Result("hours_since_success", f"Source {n}", False, 40.0, 36.0, "failing") for n in range(300)]
+    told = slack_text(results).splitlines()
+    assert (len(told), told[-1]) == (22, "… and 280 more")
+
+
+def test_a_message_is_posted_as_json(webhook: Webhook):
+    post(webhook.url, "*é*")
+    assert webhook.posted == [(SECRET, {"text": "*é*"})]
+
+
+@pytest.mark.parametrize("status", [204, 302, 404, 500])
+def test_no_redirect_is_followed_and_every_other_answer_than_success_is_an_error(webhook: Webhook, status: int):
+    webhook.status = status
+    if status == 204:
+        post(webhook.url, "x")
+    else:
+        with pytest.raises(NotificationError, match=f"HTTP {status}"):
+            post(webhook.url, "x")
+    assert len(webhook.posted) == 1
+
+
+def test_a_webhook_that_does_not_answer_is_given_up(webhook: Webhook, monkeypatch: pytest.MonkeyPatch):
+    webhook.silence = threading.Event()
+    monkeypatch.setattr(notify, "_TIMEOUT", (5, 0.2))
+    with pytest.raises(NotificationError, match="did not answer in time") as caught:
+        post(webhook.url, "x")
+    webhook.silence.set()
+    assert caught.value.__suppress_context__
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "hook",
+    [
+        "http://hooks.example.com/sEcReT",
+        "ftp://127.0.0.1/sEcReT",
+        "sEcReT",
+        "https://[sEcReT",
+        "https:///sEcReT",
+    ],
+)
+def test_an_address_that_would_show_the_message_to_the_network_is_refused_unseen(hook: str):
+    with pytest.raises(ConfigurationError, match="must begin with https://") as caught:
+        check_hook(hook)
+    assert "sEcReT" not in str(caught.value)
+
+
+def test_the_command_exits_with_5_and_names_what_is_missed(folder: Path):
+    done = run_command(folder, "check", **PATIENT)
+    assert (done.code, done.err) == (5, "Error: 1 of 3 checks is missed.\n")
+    assert done.out.splitlines()[1].split("  ")[:2] == ["MISSED", "late runs"]
+    assert "\x1b" not in done.out
+
+
+def test_the_command_exits_with_0_when_all_is_met_and_calls_nobody(folder: Path, webhook: Webhook):
+    done = run_command(folder, "check", "--notify", **PATIENT, **{f"{CHECKS}MAX_LATE_RUNS": "1", HOOK: webhook.url})
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith("All checks are met.\n")
+    assert webhook.posted == []
+
+
+def test_the_command_prints_json_and_exits_with_5_all_the_same(folder: Path, tmp_path: Path):
+    database = str(folder / "data" / "statsig_runs.duckdb")
+    done = run_command(tmp_path, "check", "--json", "--database", database, **PATIENT)
+    assert done.code == 5
+    content = json.loads(done.out)
+    assert content["is_met"] is False
+    assert content["checks"][0] == {
+        "name": "late_runs",
+        "source": None,
+        "is_met": False,
+        "figure": 1,
+        "threshold": 0,
+        "detail": "late",
+    }
+
+
+def test_the_command_posts_what_is_missed(folder: Path, webhook: Webhook):
+    done = run_command(folder, "check", "--notify", "--log-level", "debug", **PATIENT, **{HOOK: webhook.url})
+    assert done.code == 5
+    assert webhook.posted == [
+        (
+            SECRET,
+            {"text": "*statsig-runs check*: 1 of 3 checks is missed.\n• late runs: 1, at most 0; `late`"},
+        )
+    ]
+    assert "sEcReT" not in done.out + done.err
+
+
+@pytest.mark.parametrize("answer", ["HTTP 404", "a redirect", "nobody", "malformed"])
+def test_the_address_is_in_no_output_whatever_becomes_of_the_message(folder: Path, webhook: Webhook, answer: str):
+    def malformed(connection: socket.socket, _: int) -> None:
+        connection.sendall(b"HTTP/1.1 500 no\r\nno header at all\r\nContent-Length: 0\r\n\r\n")
+
+    with WireServer(malformed) as wire:
+        hook = webhook.url
+        if answer == "malformed":
+            hook = wire.url + SECRET
+        elif answer == "nobody":
+            with socket.create_server(("127.0.0.1", 0)) as closed:
+                hook = f"http://127.0.0.1:{closed.getsockname()[1]}{SECRET}"
+        webhook.status = 302 if answer == "a redirect" else 404
+        done = run_command(folder, "check", "--notify", "--log-level", "debug", **PATIENT, **{HOOK: hook})
+    assert done.code == 5
+    assert "nobody was notified" in done.err
+    assert "sEcReT" not in done.out + done.err
+
+
+def test_notifying_without_an_address_says_where_to_put_it(folder: Path):
+    done = run_command(folder, "check", "--notify")
+    assert (done.code, done.out) == (2, "")
+    assert "RUNTIME__SLACK_INCOMING_HOOK" in done.err
+    assert "slack_incoming_hook under [runtime] in .dlt/secrets.toml" in done.err

@@ -1,0 +1,458 @@
+"""The page for people, read as a file: what it says, what it weighs, what it does when there is little or too much."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import shutil
+from datetime import date, timedelta
+from html.parser import HTMLParser
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from statsig_runs.errors import ConfigurationError
+from statsig_runs.report import frames, page, summary, words, write_report, write_summary_png
+from statsig_runs.report.frames import Marts
+from statsig_runs.report.grid import build_grid
+from statsig_runs.report.headline import as_text, build_flight_sentence, build_headline
+from statsig_runs.report.timeline import build_timeline
+from tests.support.report_runs import (
+    HEALTHY,
+    LONG_NAME,
+    RETRIED_IN_VAIN,
+    WRECKER,
+    build_published,
+    copy_marts,
+    day_of,
+)
+from tests.support.written_runs import at, history, payload
+
+AHEAD = ("2026-11-22T06:00:00.000 enqueued", "2026-11-22T07:00:00.000 pulse_complete")
+
+
+class Reader(HTMLParser):
+    """The page as a browser's parser sees it: its tags, and its text without style and script."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.parts: list[str] = []
+        self.feed(html)
+        self.text = re.sub(r"\s+", " ", "".join(self.parts))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in {"bdi", "b", "code", "time", "a", "span"}:
+            self.parts.append(" ")
+
+    def handle_data(self, data: str) -> None:
+        if (
+            self.tags
+            and self.tags[-1][0] in {"style", "script"}
+            and self.get_starttag_text() in {"<style>", "<script>"}
+        ):
+            return
+        self.parts.append(data)
+
+
+def read(published: Path, tmp_path: Path) -> Reader:
+    return Reader(write_report(published, tmp_path / "report.html").read_text())
+
+
+@pytest.fixture(scope="module")
+def html(troubled: Path) -> str:
+    return write_report(troubled, troubled.with_name("report.html")).read_text()
+
+
+@pytest.fixture(scope="module")
+def seen(html: str) -> Reader:
+    return Reader(html)
+
+
+def section(html: str, name: str) -> str:
+    """One section's text."""
+    return Reader(html.split(f'<section id="{name}"')[1].split("</section>", maxsplit=1)[0]).text
+
+
+def test_the_first_sentence_says_how_many_sources_are_in_and_which_is_worst(seen):
+    assert "18 of 22 sources are in; Events EU has been failing since Thu 19 Nov 2026, 06:21, and 3 others" in seen.text
+    assert "5 runs are in progress, 1 of them late." in seen.text
+
+
+def test_each_source_has_its_health_its_hours_and_its_last_landed_date(html):
+    text = section(html, "sources")
+    assert "Events EU Failing since 2026-11-19 06:21 5 failed dates in a row, 10 errors 122.2 2026-11-17" in text
+    assert "Billing Stalled since 2026-11-20 06:50 1 failed date, 0 errors 122.2 2026-11-17" in text
+    assert "Orders Recovering, not in since 2026-11-22 06:21" in text
+    assert "First try Not finished yet never none yet" in text
+    assert text.index("Events EU") < text.index("Billing") < text.index("Orders") < text.index("Support events")
+
+
+def test_a_run_beyond_its_95th_percentile_is_late(html):
+    assert "Orders Orders 2026-11-23 scheduled download 2026-11-23 06:00 Late: 3 h 40 min" in section(html, "now")
+
+
+def test_every_figure_says_its_mart_and_as_of_when(html):
+    marts = {
+        "sources": "statsig.source_status",
+        "now": "statsig.fct_in_flight_runs",
+        "dates": "statsig.fct_date_freshness",
+        "errors": "statsig.agg_daily",
+        "durations": "statsig.fct_run_stages and statsig.fct_runs",
+        "slow": "statsig.fct_runs",
+        "runs": "statsig.fct_stage_attempts and statsig.fct_source_dates",
+        "findings": "statsig.dq_findings",
+    }
+    assert re.findall(r'<section id="(\w+)"', html) == list(marts)
+    for name, models in marts.items():
+        assert section(html, name).endswith(f"From {models}, as of 2026-11-23 09:40")
+
+
+def test_a_newest_day_that_goes_on_is_called_open(html):
+    assert "The newest point is a day that is not over." in section(html, "errors")
+
+
+def test_a_cell_of_the_grid_tells_outcome_and_landing_lag(html):
+    row = re.search(r"<bdi>Events EU</bdi></th>(<td class=\w .*)</tr>", html)
+    cells = re.findall(r'<td class=(\w) aria-label="([^"]*)">', row[1])
+    # 7 to 22 November; the run for the 17th ended on the 18th at 07:30
+    assert len(cells) == 16
+    assert cells[:2] == [("n", "no run"), ("n", "no run")]
+    assert cells[10] == ("s", "landed 7 h 30 min after the day ended, 1 run")
+    assert cells[11:] == [("f", "failed; not landed, 1 run")] * 5
+
+
+def test_a_failed_runs_timeline_names_each_attempt(html):
+    run = html.split("<code><bdi>Events EU 2026-11-22 scheduled</bdi></code> <bdi>scheduled</bdi>")[1].split(
+        "</table>"
+    )[0]
+    told = "failed queue 2 min download failed after 12 min download retry failed after 16 min"
+    assert Reader(run).text.count(told) == 2
+
+
+def test_a_run_in_progress_is_drawn_however_old_it_is(troubled, tmp_path, monkeypatch):
+    monkeypatch.setattr(frames, "LAST_RUNS", 4)
+    html = write_report(troubled, tmp_path / "report.html").read_text()
+    listed = html.split("<h3>The last 4 runs, and all that are in progress</h3>")[1].split("<h3>")[0]
+    # three of the newest four are in progress, and two older ones
+    assert re.findall(r"<span class=.what.>([^<]*)<", listed) == [
+        *["in progress"] * 3,
+        "succeeded",
+        *["in progress"] * 2,
+    ]
+
+
+def test_a_slow_or_retried_run_is_named_by_its_sources_and_linked_to_its_timeline(html):
+    text = section(html, "slow")
+    assert "Ω… 2026-11-22 06:00 succeeded recovered 26 h 44 min 0 1" in text
+    assert "Events EU 2026-11-22 06:00 failed 40 min 1 2" in text
+    links = re.findall(r'<a class="who" href="#(run\d+)"', html)
+    assert len(links) == 20
+    assert all(f'id="{link}"' in html for link in links)
+
+
+def test_every_failed_run_is_drawn(html, troubled):
+    with duckdb.connect(str(troubled), read_only=True) as con:
+        query = "select run_id from statsig.fct_runs where effective_outcome in ('failed', 'partial', 'stalled')"
+        failed = [run_id for (run_id,) in con.execute(query).fetchall()]
+    ids = Reader(html.split('<section id="runs"')[1].split("</section>")[0]).text
+    assert len(failed) == 15
+    assert [run_id for run_id in failed if words.shorten(run_id, 80) not in ids] == []
+    assert "15 runs failed in whole or in part since 2026-11-08" in ids
+
+
+def test_findings_are_told_in_words(html):
+    text = section(html, "findings")
+    assert "Level mismatch 10 findings in 10 runs, newest 2026-11-22 06:17" in text
+    assert "Runs whose own history ends otherwise than their sources and dates." in text
+
+
+def test_a_hostile_name_is_text_and_never_markup(html, seen):
+    assert WRECKER.replace("\x07", "\ufffd") in "".join(seen.parts)
+    assert "<script>alert('run')</script>" in seen.text
+    assert LONG_NAME in "".join(seen.parts)
+    tags = [tag for tag, _ in seen.tags]
+    assert tags.count("script") == 1
+    assert "img" not in tags
+    assert "iframe" not in tags
+    assert html.count("</script>") == 1
+    assert [name for _, attrs in seen.tags for name in attrs if name.startswith("on") or name == "style"] == []
+
+
+def test_the_page_refers_to_nothing_outside_itself(seen):
+    references = [v for _, attrs in seen.tags for name in ("src", "href", "action", "data") if (v := attrs.get(name))]
+    assert {reference[0] for reference in references} == {"#", "d"}
+    assert [reference for reference in references if not reference.startswith("#")] == ["data:,"]
+
+
+def test_the_policy_admits_the_pages_own_style_and_script_and_nothing_else(html, seen):
+    def digest(tag: str) -> str:
+        content = html.split(f"<{tag}>", 1)[1].split(f"</{tag}>", 1)[0]
+        return base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+
+    (policy,) = [a["content"] for _, a in seen.tags if a.get("http-equiv") == "Content-Security-Policy"]
+    assert policy == (
+        f"default-src 'none'; style-src 'sha256-{digest('style')}'; script-src 'sha256-{digest('script')}'; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def test_a_page_that_would_weigh_too_much_says_which_runs_it_leaves_out(troubled, tmp_path, monkeypatch):
+    monkeypatch.setattr(page, "PAGE_BYTES", 215_000)
+    text = read(troubled, tmp_path).text
+    assert (tmp_path / "report.html").stat().st_size <= 217_000
+    drawn = int(re.search(r"The newest (\d+) are drawn", text)[1])
+    assert 0 < drawn < 15
+    assert "select * from statsig.fct_runs where effective_outcome in ('failed', 'partial', 'stalled')" in text
+
+
+def test_a_year_of_daily_data_weighs_at_most_2_mb(tmp_path):
+    first = date(2025, 11, 23)
+    days = [(first + timedelta(days=n)).isoformat() for n in range(365)]
+    # of ten sources, each fails on every seventh day
+    runs = [
+        day_of(f"Daily source {number}", day, *(HEALTHY if (n + number) % 7 else RETRIED_IN_VAIN))
+        for number in range(10)
+        for n, day in enumerate(days)
+    ]
+    published = build_published(tmp_path / "runs.duckdb", runs)
+    output = write_report(published, tmp_path / "report.html")
+    assert output.stat().st_size <= 2_000_000
+    text = output.read_text()
+    assert "week of Mon 16 Nov" in text
+    # the oldest week begins on the Monday before the year that is shown; the axis names the same day
+    first_axis = re.search(r'<section id="errors".*?<svg.*?</svg>', text, re.DOTALL)[0]
+    assert re.search(r"week of Mon 17 Nov</th>", text)
+    assert ">17 Nov</text>" in first_axis
+    # the first run's date is a day older than the year that is shown
+    assert len(re.findall(r"<td class=[sf] ", text)) == 10 * 364
+    assert "522 runs failed in whole or in part since 2025-11-23" in text
+    assert "are drawn</b>, so that" not in text
+
+
+def test_before_the_first_run_the_page_says_what_to_do(troubled, tmp_path):
+    empty = copy_marts(troubled, tmp_path / "empty.duckdb", keep_source=None)
+    text = read(empty, tmp_path).text
+    assert "No ingestion run has been loaded yet." in text
+    assert "Run statsig-runs sync" in text
+
+
+def test_a_newest_day_that_is_over_is_not_called_open(tmp_path):
+    runs = [day_of("Orders", "2026-11-22", *HEALTHY)]
+    text = read(build_published(tmp_path / "runs.duckdb", runs), tmp_path).text
+    assert "Shown: 1 run created 2026-11-22." in text
+    assert "By the day in which a run was created" in text
+    assert "that is not over" not in text
+
+
+def test_one_source_without_a_failure_has_a_page_that_says_so(troubled, tmp_path):
+    one = copy_marts(troubled, tmp_path / "one.duckdb", keep_source="Support events")
+    text = read(one, tmp_path).text
+    assert "Support events is in. Nothing is running." in text
+    assert "No run has failed in this time." in text
+    assert "No run has failed since" in text
+    assert "No run has needed a retry." in text
+    assert "Nothing is in progress." in text
+    assert "Nothing to report: every status is known" in text
+
+
+def test_the_summary_is_a_picture_1200_points_wide_at_double_density(troubled, tmp_path):
+    output = write_summary_png(troubled, tmp_path / "summary.png")
+    head = output.read_bytes()[:24]
+    assert head[:8] == b"\x89PNG\r\n\x1a\n"
+    assert int.from_bytes(head[16:20], "big") == 2400
+
+
+def test_the_summary_shows_names_as_text_and_the_worst_first(troubled, monkeypatch):
+    monkeypatch.setattr(summary, "SOURCES", 20)
+    svg = summary.render_summary(troubled, "statsig")
+    assert "18 of 22 sources are in; Events EU has been failing since" in svg
+    assert svg.index("Failing since 19 Nov 06:21") < svg.index("Stalled since 20 Nov 06:50")
+    assert "&lt;/script&gt;&lt;img src=x onerror" in svg
+    assert "and 2 more sources, all in" in svg
+    assert "<img" not in svg
+
+
+def test_the_summary_says_of_its_hours_that_they_are_since_the_last_success(troubled):
+    svg = summary.render_summary(troubled, "statsig")
+    assert re.findall(r">(Last success|122.2 h ago|never)<", svg) == ["Last success", *["122.2 h ago"] * 2, "never"]
+
+
+def test_a_date_stamp_far_ahead_does_not_end_the_grid(tmp_path):
+    runs = [day_of("Orders", f"2026-11-{day}", *HEALTHY) for day in (21, 22)]
+    ahead = payload("ahead", ["Orders"], ["2226-11-21"], history(*AHEAD), {("Orders", "2226-11-21"): history(*AHEAD)})
+    published = build_published(tmp_path / "runs.duckdb", [*runs, ahead])
+    html = write_report(published, tmp_path / "report.html").read_text()
+    assert re.findall(r'abbr="([\d-]+)"', html) == ["2026-11-20", "2026-11-21"]
+    assert ">Sat 21 Nov</text>" in summary.render_summary(published, "statsig")
+
+
+def test_the_summary_before_the_first_run_is_a_picture_too(troubled, tmp_path):
+    empty = copy_marts(troubled, tmp_path / "empty.duckdb", keep_source=None)
+    assert write_summary_png(empty, tmp_path / "summary.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_without_a_published_copy_the_error_says_to_sync(tmp_path):
+    with pytest.raises(ConfigurationError, match=r"Nothing has been published at .*Run `statsig-runs sync` first"):
+        write_report(tmp_path / "none.duckdb", tmp_path / "report.html")
+
+
+def test_without_marts_the_error_says_to_transform(tmp_path):
+    duckdb.connect(str(tmp_path / "bare.duckdb")).close()
+    with pytest.raises(ConfigurationError, match="holds no marts in schema 'statsig'"):
+        write_report(tmp_path / "bare.duckdb", tmp_path / "report.html")
+
+
+def test_another_schemas_marts_are_shown_under_its_name(troubled, tmp_path):
+    copy = Path(shutil.copy(troubled, tmp_path / "project.duckdb"))
+    with duckdb.connect(str(copy)) as con:
+        con.execute("create schema statsig_web")
+        for (mart,) in con.execute("select table_name from duckdb_tables() where schema_name = 'statsig'").fetchall():
+            con.execute(f"create table statsig_web.{mart} as from statsig.{mart}")
+    html = write_report(copy, tmp_path / "report.html", schema="statsig_web").read_text()
+    assert "statsig_web.source_status" in html
+
+
+def test_a_page_that_cannot_be_written_leaves_no_draft(troubled, tmp_path):
+    (tmp_path / "report.html").mkdir()
+    with pytest.raises(OSError, match="directory"):
+        write_report(troubled, tmp_path / "report.html")
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+def source_row(source: str, health: str = "healthy") -> dict:
+    return {"source": source, "health": health, "troubled_since": None, "hours_since_success": None}
+
+
+@pytest.mark.parametrize(
+    ("healths", "sentence"),
+    [
+        ([], "7 runs loaded, and none of them names a source yet"),
+        (["healthy"], "Source 0 is in"),
+        (["never_finished"], "Source 0 has not finished a date yet"),
+        (["healthy", "healthy"], "Both sources are in"),
+        (["recovering", "healthy"], "1 of 2 sources is in; Source 0 is being tried again after failing"),
+        (["failing", "failing"], "None of 2 sources are in; Source 0 has been failing, and 1 other is not in either"),
+    ],
+)
+def test_the_first_sentence_fits_every_number_of_sources(healths, sentence):
+    sources = [source_row(f"Source {n}", health) for n, health in enumerate(healths)]
+    marts = Marts(schema="statsig", as_of=at("2026-11-23T09:40:00"), run_count=7, sources=sources)
+    assert as_text(build_headline(marts)) == sentence
+
+
+@pytest.mark.parametrize(
+    ("running", "late", "unjudged", "sentence"),
+    [
+        (0, 0, 0, "Nothing is running."),
+        (1, 0, 0, "1 run is in progress and on time."),
+        (1, 1, 0, "1 run is in progress and late."),
+        (1, 0, 1, "1 run is in progress; too few have finished to tell what is late."),
+        (3, 2, 0, "3 runs are in progress, 2 of them late."),
+        (3, 2, 1, "3 runs are in progress, 2 of them late."),
+        (3, 0, 0, "3 runs are in progress, none of them late."),
+        (3, 0, 1, "3 runs are in progress, none of them late as far as can be told."),
+        (3, 0, 3, "3 runs are in progress; too few have finished to tell what is late."),
+    ],
+)
+def test_the_second_sentence_counts_what_runs_and_what_is_late(running, late, unjudged, sentence):
+    marts = Marts(schema="statsig", as_of=None, in_flight_count=running, late_count=late, unjudged_count=unjudged)
+    assert build_flight_sentence(marts) == sentence
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (None, "\u2013"),
+        (0.4, "0 s"),
+        (119, "119 s"),
+        (720, "12 min"),
+        (3900, "1 h 05 min"),
+        (97_200, "27 h 00 min"),
+        (273_600, "3 d 4 h"),
+    ],
+)
+def test_a_duration_is_told_in_two_units_at_most(seconds, text):
+    assert words.duration(seconds) == text
+
+
+def test_a_name_is_cut_between_its_characters_and_ends_in_an_ellipsis():
+    assert words.shorten("Events EU", 9) == "Events EU"
+    assert words.shorten("Events EU 2", 9) == "Events E…"
+    assert words.shorten("ab\U0001f469\u200d\U0001f469", 5) == "ab\U0001f469\u200d\U0001f469"
+    assert words.shorten("ab\U0001f469\u200d\U0001f469 and more", 5) == "ab\U0001f469…"
+    assert words.shorten("bell \x07") == "bell \ufffd"
+
+
+def test_a_grid_of_many_sources_goes_back_less_far_and_says_so():
+    names = [f"Source {n}" for n in range(100)]
+    grid = build_grid([], names, date(2025, 11, 23), date(2026, 11, 22))
+    assert grid["is_cut"]
+    assert grid["first"] == date(2026, 9, 14)
+    assert [block["title"] for block in grid["blocks"]] == ["", "1 to 18 October 2026", "14 to 30 September 2026"]
+
+
+def attempt(stage: str, started: str | None, ended: str | None, kind: str = "first", outcome: str = "complete") -> dict:
+    begin, end = (at(f"2026-11-{moment}:00") if moment else None for moment in (started, ended))
+    return {
+        "run_id": "1",
+        "source": None,
+        "date_stamp": None,
+        "stage": stage,
+        "kind": kind,
+        "started_at": begin,
+        "ended_at": end,
+        "seen_at": begin or end,
+        "attempt_seconds": (end - begin).total_seconds() if begin and end else None,
+        "outcome": outcome,
+        "restart_count": 0,
+    }
+
+
+RUN = {
+    "run_id": "1",
+    "created_at": at("2026-11-20T06:00:00"),
+    "last_event_at": None,
+    "outcome": "succeeded",
+    "effective_outcome": "succeeded",
+    "total_seconds": 100_800.0,
+}
+
+
+def test_a_long_wait_is_drawn_short_and_told():
+    attempts = [
+        attempt("download", "20T06:00", "20T07:00", outcome="error"),
+        attempt("pulse", "21T09:00", "21T10:00"),
+    ]
+    drawn = build_timeline(RUN, attempts, [], at("2026-11-23T00:00:00"))
+    # two busy hours share what the wait's 6 percent leave
+    assert [(bar["x"], bar["width"]) for bar in drawn["lines"][0]["bars"]] == [(0, 47), (53, 47)]
+    assert drawn["waits"] == [(50.0, "26 h 00 min")]
+    assert [bar["text"] for bar in drawn["lines"][0]["bars"]] == [
+        "download failed after 1 h 00 min",
+        "pulse 1 h 00 min",
+    ]
+
+
+def test_an_attempt_without_a_start_is_a_sliver_at_its_end_and_an_open_one_lasts_until_the_fetch():
+    attempts = [
+        attempt("download", None, "20T06:30", kind="unopened"),
+        attempt("pulse", "20T06:30", None, outcome="running"),
+    ]
+    drawn = build_timeline(RUN, attempts, [], at("2026-11-20T07:30:00"))
+    first, second = drawn["lines"][0]["bars"]
+    assert (first["width"], first["text"]) == (0.4, "download complete, start unseen")
+    assert (second["x"], second["width"], second["text"]) == (0, 100, "pulse running for 1 h 00 min")
+
+
+def test_a_run_of_many_sources_shows_those_that_did_not_succeed_first_and_counts_the_rest():
+    buckets = [
+        {"source": f"S{n}", "date_stamp": date(2026, 11, 20), "outcome": "failed" if n > 35 else "succeeded"}
+        for n in range(40)
+    ]
+    drawn = build_timeline(RUN, [], buckets, at("2026-11-20T07:30:00"))
+    assert [line["source"] for line in drawn["lines"][:6]] == [None, "S36", "S37", "S38", "S39", "S0"]
+    assert (len(drawn["lines"]), drawn["hidden"]) == (31, 10)

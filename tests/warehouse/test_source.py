@@ -1,0 +1,221 @@
+"""The dlt source in a pipeline of one's own, on a real DuckDB file, against a real server."""
+
+import json
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dlt
+import duckdb
+import pytest
+
+from statsig_runs.contract import MissingRun, read_run
+from statsig_runs.errors import ConfigurationError, NotAuthorisedError
+from statsig_runs.simulator import Simulator
+from statsig_runs.source import Outcome, loaded_batch, statsig_ingestion
+from statsig_runs.tables import SCHEMAS, TOMBSTONE
+from tests.support.one_run import NOW, bucket, history, payload
+
+KEY = "console-for-the-tests"
+
+
+class Warehouse:
+    """A pipeline and its DuckDB file."""
+
+    def __init__(self, folder: Path) -> None:
+        self.database = folder / "loaded.duckdb"
+        self.pipeline = dlt.pipeline(
+            "test_source",
+            destination=dlt.destinations.duckdb(str(self.database)),
+            dataset_name="statsig_raw",
+            pipelines_dir=str(folder / "pipelines"),
+        )
+
+    def load(self, *outcomes: Outcome) -> None:
+        self.pipeline.run(loaded_batch(outcomes))
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        with duckdb.connect(str(self.database), read_only=True) as connection:
+            connection.execute("set timezone = 'UTC'; set search_path = 'statsig_raw'")
+            return connection.execute(sql).fetchall()
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Warehouse:
+    return Warehouse(tmp_path)
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    with Simulator(api_key=KEY) as server:
+        yield server
+
+
+def accept(minutes: int = 0, **changes: Any) -> Outcome:
+    return read_run(json.dumps(payload(**changes)).encode(), fetched_at=NOW + timedelta(minutes=minutes))
+
+
+def count_rows(warehouse: Warehouse) -> dict[str, int]:
+    return {table: warehouse.rows(f"select count(*) from {table}")[0][0] for table in SCHEMAS}
+
+
+def ingestion(simulator: Simulator, run_ids: Iterable[str] = (), **options: Any) -> Any:
+    return statsig_ingestion(run_ids, base_url=simulator.url, rate_limits="1000/1", **({"api_key": KEY} | options))
+
+
+def test_all_tables_exist_with_exactly_their_columns_after_a_load_of_nothing(warehouse: Warehouse) -> None:
+    warehouse.load()
+    columns = warehouse.rows(
+        "select table_name, column_name, data_type from duckdb_columns() where schema_name = 'statsig_raw' "
+        f"and not starts_with(table_name, '_dlt') and column_name != '{TOMBSTONE}' order by all"
+    )
+    moment, text = "TIMESTAMP WITH TIME ZONE", "VARCHAR"
+    expected = {
+        "ingestion_runs": {
+            "run_id": text, "latest_status": text, "trigger": text,
+            "created_at": moment, "last_updated_at": moment, "fetched_at": moment,
+        },
+        "ingestion_run_sources": {"run_id": text, "source": text},
+        "ingestion_run_date_stamps": {"run_id": text, "date_stamp": "DATE"},
+        "run_status_events": {"run_id": text, "event_index": "BIGINT", "status_at": moment, "status": text},
+        "source_latest_statuses": {"run_id": text, "source": text, "latest_source_status": text},
+        "source_date_status_events": {
+            "run_id": text, "source": text, "date_stamp": "DATE",
+            "event_index": "BIGINT", "status_at": moment, "status": text,
+        },
+        "run_payloads": {"run_id": text, "content_hash": text, "fetched_at": moment, "payload": text},
+        "rejected_runs": {
+            "run_id": text, "content_hash": text, "fetched_at": moment, "reason": text, "payload": text,
+        },
+        "missing_runs": {"run_id": text, "fetched_at": moment, "message": text},
+    }  # fmt: skip
+    assert columns == sorted((t, c, kind) for t, named in expected.items() for c, kind in named.items())
+
+
+def test_a_run_loaded_again_is_its_latest_state_longer_shorter_or_emptied(warehouse: Warehouse) -> None:
+    three = history(("3", "c"), ("2", "b"), ("1", "a"))
+    warehouse.load(accept(runHistory=three[1:], sources=["A"]))
+    warehouse.load(accept(1, runHistory=three, sources=["A", "B"]))
+    assert warehouse.rows("select event_index, status from run_status_events order by all") == [
+        (1, "a"), (2, "b"), (3, "c"),
+    ]  # fmt: skip
+    warehouse.load(accept(2, runHistory=three[2:], sources=["B"], granularHistory=[bucket("B", "2023-12-11")]))
+    assert warehouse.rows("select event_index, status from run_status_events") == [(1, "a")]
+    assert warehouse.rows("select source from ingestion_run_sources") == [("B",)]
+    assert warehouse.rows("select * exclude _dlt_tombstone from source_latest_statuses") == [("r1", "B", "x")]
+    warehouse.load(accept(3, runHistory=[], sources=[], dateStamps=[], granularHistory=[]))
+    assert count_rows(warehouse) == {
+        "ingestion_runs": 1,
+        "ingestion_run_sources": 0,
+        "ingestion_run_date_stamps": 0,
+        "run_status_events": 0,
+        "source_latest_statuses": 0,
+        "source_date_status_events": 0,
+        "run_payloads": 4,
+        "rejected_runs": 0,
+        "missing_runs": 0,
+    }
+
+
+def test_the_same_payload_again_adds_no_row_and_moves_the_fetch_time(warehouse: Warehouse) -> None:
+    warehouse.load(accept())
+    before = count_rows(warehouse)
+    warehouse.load(accept(5))
+    assert count_rows(warehouse) == before
+    later = NOW + timedelta(minutes=5)
+    assert warehouse.rows("select fetched_at from ingestion_runs") == [(later,)]
+    assert warehouse.rows("select fetched_at from run_payloads") == [(later,)]
+
+
+def test_other_runs_are_left_alone(warehouse: Warehouse) -> None:
+    warehouse.load(accept(), accept(runID="r2"))
+    warehouse.load(accept(1, sources=[]))
+    assert warehouse.rows("select run_id, source from ingestion_run_sources") == [("r2", "Events 1")]
+
+
+def test_a_run_that_turns_up_is_missing_no_longer_and_one_that_goes_missing_is_kept(warehouse: Warehouse) -> None:
+    warehouse.load(MissingRun("r1", NOW, "runID r1 not found"))
+    warehouse.load(accept(1))
+    assert warehouse.rows("select run_id from missing_runs") == []
+    warehouse.load(MissingRun("r1", NOW + timedelta(hours=1), "runID r1 not found"))
+    assert warehouse.rows("select run_id from missing_runs") == [("r1",)]
+    assert warehouse.rows("select run_id from ingestion_runs") == [("r1",)]
+
+
+def test_the_documents_example_arrives_by_id(warehouse: Warehouse, simulator: Simulator) -> None:
+    example = openapi_example()
+    simulator.runs.add(example)
+    warehouse.pipeline.run(ingestion(simulator, [example["runID"]], discover=False))
+    assert count_rows(warehouse) == {
+        "ingestion_runs": 1,
+        "ingestion_run_sources": 2,
+        "ingestion_run_date_stamps": 1,
+        "run_status_events": 6,
+        "source_latest_statuses": 2,
+        "source_date_status_events": 8,
+        "run_payloads": 1,
+        "rejected_runs": 0,
+        "missing_runs": 0,
+    }
+    assert warehouse.rows("select status_at from run_status_events where event_index = 6") == [
+        (datetime(2023, 12, 13, 2, 44, 24, 865000, tzinfo=UTC),)
+    ]
+
+
+def test_the_whole_list_is_read_and_a_malformed_run_stops_no_other(warehouse: Warehouse, simulator: Simulator) -> None:
+    for number in range(25):
+        simulator.runs.add(payload(runID=f"r{number}", createdAt=f"2023-12-13T02:30:{number:02}.000Z"))
+    simulator.runs.add(payload(runID="bad", trigger=None))
+    warehouse.pipeline.run(ingestion(simulator, ["nowhere"]))
+    counts = count_rows(warehouse)
+    assert (counts["ingestion_runs"], counts["rejected_runs"], counts["missing_runs"]) == (25, 1, 1)
+
+
+def test_a_wrong_key_is_said_at_once_and_shown_nowhere(
+    warehouse: Warehouse, simulator: Simulator, tmp_path: Path
+) -> None:
+    wrong = "console-wrong-and-secret"
+    with pytest.raises(Exception) as raised:  # noqa: PT011  dlt wraps it
+        warehouse.pipeline.run(ingestion(simulator, ["r1"], api_key=wrong))
+    causes = []
+    error: BaseException | None = raised.value
+    while error:
+        causes.append(error)
+        error = error.__cause__ or error.__context__
+    assert any(isinstance(cause, NotAuthorisedError) for cause in causes)
+    assert not any(wrong in f"{cause!r} {cause}" for cause in causes)
+    assert not any(wrong.encode() in file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
+
+
+def test_without_a_key_the_error_says_where_to_put_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("STATSIG_API_KEY", raising=False)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigurationError) as raised:
+        statsig_ingestion(["r1"])
+    for place in ("STATSIG_API_KEY", "SOURCES__STATSIG_RUNS__API_KEY", str(tmp_path / ".dlt" / "secrets.toml")):
+        assert place in str(raised.value)
+
+
+def openapi_example() -> dict[str, Any]:
+    import yaml
+
+    document = yaml.safe_load((Path(__file__).parents[1] / "data" / "read-ingestion-run.openapi.yaml").read_text())
+    answer = document["paths"]["/console/v1/ingestion/runs/{id}"]["get"]["responses"]["200"]
+    return answer["content"]["application/json"]["example"]["data"]
+
+
+def test_a_source_run_again_asks_again(warehouse: Warehouse, simulator: Simulator) -> None:
+    simulator.runs.add(payload(runID="a"))
+    source = ingestion(simulator, iter(["a"]), discover=False)
+    warehouse.pipeline.run(source)
+    simulator.runs.add(payload(runID="a", latestStatus="news"))
+    warehouse.pipeline.run(source)
+    assert warehouse.rows("select run_id, latest_status from ingestion_runs") == [("a", "news")]
+
+
+def test_one_id_given_as_a_text_is_one_id(warehouse: Warehouse, simulator: Simulator) -> None:
+    simulator.runs.add(payload(runID="abc"))
+    warehouse.pipeline.run(ingestion(simulator, "abc", discover=False))
+    assert warehouse.rows("select run_id from ingestion_runs") == [("abc",)]
+    assert len(simulator.log) == 1
