@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 
 from statsig_runs.errors import ConfigurationError, StorageError
 from statsig_runs.readers.published import reading
-from statsig_runs.readers.query import Answer, write_csv, write_json, write_parquet, write_table
+from statsig_runs.readers.query import Answer, shut_off, write_csv, write_json, write_parquet, write_table
 from statsig_runs.warehouse import Schemas, Warehouse
 from tests.support.published_runs import HOSTILE, run_command
 from tests.support.workplace import COMMAND, PATIENCE
@@ -245,6 +246,86 @@ def test_what_the_command_refuses_it_explains_with_exit_code_2(folder: Path, arg
     assert "Traceback" not in done.err
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "copy fct_runs to 'written'",
+        "copy (select 1) to '/dev/stdout'",
+        "prepare writing as copy fct_runs to 'written'; execute writing",
+        "export database 'written'",
+        "import database 'other'",
+        "attach 'other.duckdb' as other",
+        "attach ':memory:' as other; create table other.written as select 1",
+        "from 'other.csv'",
+        "select content from read_text('other.csv')",
+        "from glob('*')",
+        "from read_csv('/dev/stdin')",
+        "from 'http://127.0.0.1:9/other.csv'",
+        "from json_execute_serialized_sql(json_serialize_sql('from ''other.csv'''))",
+        "create temp view other as from 'other.csv'; from other",
+        "install httpfs",
+        "load httpfs",
+        "create persistent secret written (type http, extra_http_headers map {'a': 'b'})",
+        "set temp_directory = 'written'",
+        "set enable_external_access = true",
+        "reset enable_external_access",
+        "set lock_configuration = false",
+        "set allowed_directories = ['/']",
+        "pragma profiling_output = 'written'",
+        "create table written as select 1",
+        "insert into fct_runs from fct_runs",
+    ],
+)
+def test_a_query_reads_and_does_nothing_else(
+    published: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sql: str
+):
+    monkeypatch.chdir(tmp_path)
+    Path("other.csv").write_text("a\n1\n")
+    duckdb.connect("other.duckdb").close()
+    before = published.published.read_bytes()
+    with reading(published) as connection:
+        shut_off(connection, Path("answer.parquet"))
+        with pytest.raises(ConfigurationError) as caught:
+            list(Answer(connection, sql).batches())
+    assert re.search("--allow-files|only `sync`, `replay` and `transform` write|read-only mode", str(caught.value))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["other.csv", "other.duckdb"]
+    assert published.published.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("sql", "rows"),
+    [
+        ("create temp table mine as select 1 as i; from mine", [(1,)]),
+        ("set variable day = date '2024-03-14'; select getvariable('day')::text", [("2024-03-14",)]),
+        ("use statsig_raw; select count(*) from ingestion_runs", [(10,)]),
+        ("select count(*) > 5 from (show all tables)", [(True,)]),
+    ],
+)
+def test_a_query_may_do_what_ends_with_it(published: Warehouse, sql: str, rows: list[tuple]):
+    with reading(published) as connection:
+        shut_off(connection)
+        assert [row for batch in Answer(connection, sql).batches() for row in batch] == rows
+
+
+def test_the_command_writes_no_file_unless_it_is_allowed_to(folder: Path, tmp_path: Path):
+    sql = f"copy (select 1 as a) to '{tmp_path / 'written.csv'}'"
+    done = run_command(folder, "query", sql)
+    assert (done.code, list(tmp_path.iterdir())) == (2, [])
+    assert "--allow-files lets it read and write files" in done.err
+    done = run_command(folder, "query", "--allow-files", sql)
+    assert (done.code, done.err, (tmp_path / "written.csv").read_text()) == (0, "", "a\n1\n")
+
+
+@pytest.mark.parametrize("name", ["../o'ne {x}.parquet", "plain.parquet", "a%20b?c#d.parquet"])
+def test_parquet_is_written_where_nothing_else_is(folder: Path, tmp_path: Path, name: str):
+    work = tmp_path / "it's 100%"
+    work.mkdir()
+    database = str(folder / "data" / "statsig_runs.duckdb")
+    done = run_command(work, "query", "--database", database, "select 1 as a", "--parquet", name)
+    assert (done.code, done.out, done.err) == (0, f"Written: {name}\n", "")
+    assert duckdb.from_parquet(str(work / name)).fetchall() == [(1,)]
+
+
 @pytest.mark.parametrize("form", [[], ["--csv"], ["--json"]])
 def test_a_reader_that_has_seen_enough_is_no_error(folder: Path, tmp_path: Path, form: list[str]):
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
@@ -283,7 +364,9 @@ def test_ctrl_c_ends_a_query_that_would_take_for_ever(folder: Path, tmp_path: Pa
             read_csv('{begun}', header = false, auto_detect = false, columns = {{'i': 'int'}}) as c
         where (a.range * b.range) % 7 = i
     """
-    with subprocess.Popen([COMMAND, "query", sql], cwd=folder, stderr=subprocess.PIPE, encoding="utf-8") as process:
+    with subprocess.Popen(
+        [COMMAND, "query", "--allow-files", sql], cwd=folder, stderr=subprocess.PIPE, encoding="utf-8"
+    ) as process:
         try:
             begun.write_text("3\n")  # returns once the query reads it
             process.send_signal(signal.SIGINT)

@@ -34,14 +34,30 @@ Examples:
     metavar="FILE",
     help="Write a Parquet file, whole or not.",
 )
-def query(database: Path, sql: str, parquet: Path | None, *, as_csv: bool, as_json: bool) -> None:
+@click.option(
+    "--allow-files",
+    is_flag=True,
+    help="Let the query read and write files, attach databases, load extensions and change DuckDB's settings.",
+)
+def query(database: Path, sql: str, parquet: Path | None, *, as_csv: bool, as_json: bool, allow_files: bool) -> None:
     """Answer a question in SQL from the published copy, while syncs go on.
 
     Marts and raw tables are found by their plain names. `-` reads the query from stdin. A table shows at most 10,000
     rows, and on a terminal the beginning of each value.
+
+    A query only reads: it changes nothing in the copy, and touches no other file, database or address unless
+    --allow-files is given.
     """
     from statsig_runs.readers.published import reading
-    from statsig_runs.readers.query import ROWS_SHOWN, Answer, write_csv, write_json, write_parquet, write_table
+    from statsig_runs.readers.query import (
+        ROWS_SHOWN,
+        Answer,
+        shut_off,
+        write_csv,
+        write_json,
+        write_parquet,
+        write_table,
+    )
 
     if as_csv + as_json + (parquet is not None) > 1:
         raise click.UsageError("Choose one of --csv, --json and --parquet.")
@@ -49,6 +65,8 @@ def query(database: Path, sql: str, parquet: Path | None, *, as_csv: bool, as_js
         sql = _read_stdin()
     warehouse, _ = open_project(database)
     with reading(warehouse) as connection:
+        if not allow_files:
+            shut_off(connection, parquet)
         if parquet:
             write_parquet(connection, sql, parquet)
             click.echo(f"Written: {parquet}")

@@ -1,4 +1,8 @@
-"""`statsig-runs query`: one question in SQL to the published copy, its answer as a table, CSV, JSON or Parquet."""
+"""`statsig-runs query`: one question in SQL to the published copy, its answer as a table, CSV, JSON or Parquet.
+
+A question reads and does nothing else: the copy is opened read only, and DuckDB is shut off from files, other
+databases, extensions and its own settings before it sees the question.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +25,24 @@ ROWS_SHOWN: Final = 10_000
 """A table's columns are as wide as their widest cell, so all its rows are in memory at once."""
 _CELL_ON_TERMINAL: Final = 60
 _ROWS_AT_ONCE: Final = 1000
+_SHUT_OFF: Final = ("disabled by configuration", "disabled through configuration", "configuration has been locked")
+"""What DuckDB says where `shut_off` forbids something."""
+
+
+def shut_off(connection: duckdb.DuckDBPyConnection, output: Path | None = None) -> None:
+    """Leave a connection nothing but reading what it has open; there is no way back.
+
+    Refused from then on: COPY and EXPORT, reading a file or an address, ATTACH, INSTALL and LOAD, stored secrets, SET
+    of DuckDB's settings. Temporary tables, `use` and `set variable` stay.
+
+    Args:
+        connection: of `published.reading`.
+        output: the file that `write_parquet` will write.
+    """
+    if output:
+        connection.execute(f"set allowed_paths = [{_quoted(str(_unfinished(output)))}]")
+    connection.execute("set enable_external_access = false")
+    connection.execute("set lock_configuration = true")
 
 
 class Answer:
@@ -99,7 +121,7 @@ def write_parquet(connection: duckdb.DuckDBPyConnection, sql: str, file: Path) -
     """
     import duckdb
 
-    unfinished = file.absolute().with_name(f".{file.name}.unfinished")
+    unfinished = _unfinished(file)
     if not unfinished.parent.is_dir():
         raise ConfigurationError(f"The folder {unfinished.parent} does not exist.")
     with _explained():
@@ -115,6 +137,15 @@ def write_parquet(connection: duckdb.DuckDBPyConnection, sql: str, file: Path) -
             unfinished.unlink(missing_ok=True)
 
 
+def _unfinished(file: Path) -> Path:
+    return file.absolute().with_name(f".{file.name}.unfinished")
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("'", "''")
+    return f"'{escaped}'"
+
+
 @contextmanager
 def _explained() -> Iterator[None]:
     """DuckDB knows best what is wrong with a query; we know what it is asked of."""
@@ -128,7 +159,12 @@ def _explained() -> Iterator[None]:
         raise KeyboardInterrupt from None
     except duckdb.Error as error:
         hint = 'See what there is: statsig-runs query "show all tables"'
-        if "read-only mode" in str(error):
+        if any(text in str(error) for text in _SHUT_OFF):
+            hint = (
+                "A query reads the published copy and nothing else. --allow-files lets it read and write files, attach "
+                "databases, load extensions and change DuckDB's settings."
+            )
+        elif "read-only mode" in str(error):
             hint = "Queries read the published copy; only `sync`, `replay` and `transform` write."
         raise ConfigurationError(f"{error}\n{hint}") from None
 
