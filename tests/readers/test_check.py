@@ -98,6 +98,32 @@ def test_a_source_that_never_succeeded_has_the_time_since_its_first_run(publishe
     ]
 
 
+def test_an_age_that_counts_from_the_future_is_unknown_and_missed(published: Warehouse):
+    now = NOW - timedelta(days=250)
+    results = check(published, now, max_hours_since_load=26, max_hours_since_success=36)
+    assert [result for result in results if result.is_met or result.figure is not None] == []
+    told = {result.source: result.detail for result in results}
+    assert told[None] == "newest fetch 2024-03-15 09:00 UTC, which is 250 d in the future: a clock is or was wrong"
+    assert told["Events 2"].startswith("failing, last success 2024-03-14 03:00 UTC, which is 249 d in the future")
+    assert told[HOSTILE].startswith(
+        "never finished, never succeeded, first run 2024-03-15 08:00 UTC, which is 250 d in"
+    )
+    assert "-" in {cell for line, _ in lines(results) for cell in line.split("  ")}
+
+
+def test_a_fetch_in_the_future_leaves_the_ages_of_what_is_past(published: Warehouse):
+    results = check(published, NOW - timedelta(hours=5), max_hours_since_load=26, max_hours_since_success=36)
+    figures = {result.source: (result.is_met, result.figure) for result in results}
+    assert figures[None] == (False, None)
+    assert figures["Events 1"] == (True, 0.5)
+    assert figures["Metrics"] == (True, 26.0)
+
+
+def test_a_clock_that_is_a_little_behind_the_one_that_fetched_is_no_fault(published: Warehouse):
+    [result] = check(published, NOW - timedelta(minutes=4), max_hours_since_load=26)
+    assert (result.is_met, result.figure) == (True, 0.0)
+
+
 def test_hours_since_success_go_on_while_no_sync_runs(published: Warehouse):
     results = check(published, NOW + timedelta(hours=10), max_hours_since_success=36)
     assert [(result.source, result.figure) for result in results if not result.is_met] == [

@@ -82,6 +82,25 @@ def test_old_data_is_no_answer(status: Status):
     assert answer(status, later, -1).startswith("2 of 5 sources are in")
 
 
+def test_a_newest_fetch_in_the_future_is_no_answer_for_ever(status: Status):
+    before = NOW - timedelta(days=400)
+    shown = list(lines(status, before, 26))
+    assert shown[0][0].startswith(
+        "Unknown, the newest fetch is 400 d in the future, so a clock is or was wrong; by that fetch 2 of 5 "
+    )
+    assert shown[0][1] == "bold red"
+    assert shown[1][0] == "As of 2024-03-15 09:00 UTC, which is in the future; published 2024-03-15 09:01 UTC."
+    assert answer(status, before, -1).startswith("Unknown, the newest fetch is")
+    assert [line for line, _ in shown if re.search(r"-\d+ (min|h|d)", line)] == []
+    content = to_json(status, before, 26)
+    assert (content["is_in_future"], content["is_old"]) == (True, False)
+    assert to_json(status, SOON, 26)["is_in_future"] is False
+
+
+def test_a_clock_that_is_a_little_behind_the_one_that_fetched_is_no_fault(status: Status):
+    assert screen(status, NOW - timedelta(minutes=4))[1].startswith("As of 2024-03-15 09:00 UTC, 0 min ago;")
+
+
 def test_one_screen_is_enough_for_many_sources_and_runs(status: Status):
     healthy = status.sources[-1]
     many = replace(
@@ -113,6 +132,7 @@ def test_without_runs_it_says_what_to_do(without_runs: Warehouse):
     assert to_json(empty, SOON, 26) == {
         "answer": "No run is loaded yet. Run `statsig-runs sync`; where it ran, see what it logged.",
         "is_old": False,
+        "is_in_future": False,
         "now": "2024-03-15T09:12:00.000Z",
         "as_of": None,
         "published_at": "2024-03-15T09:01:00.000Z",

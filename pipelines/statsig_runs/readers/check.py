@@ -1,7 +1,8 @@
 """`statsig-runs check`: every threshold of the settings, met or missed, with its figure.
 
 Ages are counted to the present moment, not to the last fetch: a check that runs while no sync does must notice.
-What is late, or found, is as of the last fetch, like the marts.
+An age that is counted from a moment in the future is unknown, and its check is missed: after a clock was wrong, it
+would be met for ever. What is late, or found, is as of the last fetch, like the marts.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from statsig_runs.errors import ConfigurationError
-from statsig_runs.readers.display import align, moment, plain, visible
+from statsig_runs.readers.display import age, align, duration, moment, plain, visible
 from statsig_runs.readers.published import fetch_rows, newest_fetch
 
 if TYPE_CHECKING:
@@ -133,8 +134,7 @@ def _check_load(connection: duckdb.DuckDBPyConnection, threshold: float, now: da
     newest = newest_fetch(connection)
     if newest is None:
         return Result("hours_since_load", None, False, None, threshold, "no run was ever loaded")
-    hours = _hours(newest, now)
-    return Result("hours_since_load", None, hours <= threshold, hours, threshold, f"newest fetch {moment(newest)}")
+    return _check_age("hours_since_load", None, newest, now, threshold, f"newest fetch {moment(newest)}")
 
 
 def _check_sources(
@@ -165,18 +165,18 @@ def _check_sources(
             continue
         success, first = row["last_succeeded_at"], row["first_run_at"]
         detail = f"last success {moment(success)}" if success else f"never succeeded, first run {moment(first)}"
-        hours = _hours(success or first, now)
-        results.append(
-            Result(
-                "hours_since_success",
-                row["source"],
-                hours <= threshold,
-                hours,
-                threshold,
-                f"{row['health'].replace('_', ' ')}, {detail}",
-            )
-        )
+        detail = f"{row['health'].replace('_', ' ')}, {detail}"
+        results.append(_check_age("hours_since_success", row["source"], success or first, now, threshold, detail))
     return results
+
+
+def _check_age(name: str, source: str | None, since: datetime, now: datetime, threshold: float, detail: str) -> Result:
+    seconds = age(since, now)
+    if seconds is None:
+        ahead = duration((since - now).total_seconds())
+        detail += f", which is {ahead} in the future: a clock is or was wrong"
+    hours = None if seconds is None else round(seconds / 3600, 3)
+    return Result(name, source, hours is not None and hours <= threshold, hours, threshold, detail)
 
 
 def _check_error_rate(connection: duckdb.DuckDBPyConnection, threshold: float, since: datetime) -> Result:
@@ -221,10 +221,6 @@ def _check_findings(
     count = sum(row["findings"] for row in rows)
     detail = _some([f"{row['findings']} {row['finding']}" for row in rows])
     return Result("findings", None, count <= threshold, count, threshold, detail)
-
-
-def _hours(start: datetime, now: datetime) -> float:
-    return round(max((now - start).total_seconds(), 0.0) / 3600, 3)
 
 
 def _some(names: list[str]) -> str:

@@ -17,6 +17,8 @@ _INVISIBLE: Final = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _AS_IT_IS: Final = {type(None), bool, int, str}
 _MINUTES_UP_TO: Final = 2 * 60
 _HOURS_UP_TO: Final = 72
+_CLOCKS_DIFFER_BY: Final = timedelta(minutes=5)
+"""What lies so little in the future is now: the machine that fetched may have another clock than the one that reads."""
 
 
 def visible(text: str, width: int | None = None) -> str:
@@ -60,6 +62,18 @@ def align(rows: Sequence[Sequence[str]], *, right: Sequence[int] = (), rule: boo
 def moment(value: datetime | None) -> str:
     """`2024-03-15 09:00 UTC`, or a dash."""
     return f"{value.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if value else "-"
+
+
+def age(since: datetime | None, now: datetime) -> float | None:
+    """Seconds from a moment until now; None where it has not come yet, which only a clock that is wrong can bring."""
+    if since is None or since - now > _CLOCKS_DIFFER_BY:
+        return None
+    return max((now - since).total_seconds(), 0.0)
+
+
+def is_in_future(moment: datetime | None, now: datetime) -> bool:
+    """Whether a moment that should be past lies ahead by more than two clocks may differ."""
+    return moment is not None and age(moment, now) is None
 
 
 def duration(seconds: float | None) -> str:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from statsig_runs.readers.display import align, duration, moment, plain, visible
+from statsig_runs.readers.display import age, align, duration, is_in_future, moment, plain, visible
 from statsig_runs.readers.published import Row, fetch_rows, newest_fetch
 
 if TYPE_CHECKING:
@@ -82,9 +82,8 @@ class Status:
 
     def is_old(self, now: datetime, max_hours: float | None) -> bool:
         """Whether the newest fetch is older than `max_hours`; None or a negative number is no limit."""
-        if self.as_of is None or max_hours is None or max_hours < 0:
-            return False
-        return (now - self.as_of).total_seconds() > max_hours * 3600
+        seconds = age(self.as_of, now)
+        return seconds is not None and max_hours is not None and 0 <= max_hours < seconds / 3600
 
 
 def read_status(connection: duckdb.DuckDBPyConnection, published_at: datetime) -> Status:
@@ -110,7 +109,8 @@ def answer(status: Status, now: datetime, max_hours_since_load: float | None = N
     Args:
         status: what to tell.
         now: the moment that ages are counted to.
-        max_hours_since_load: when the newest fetch is older, that comes first; None for never.
+        max_hours_since_load: when the newest fetch is older, that comes first; None for never. A newest fetch in the
+            future comes first in any case: nobody can tell how old the data is.
     """
     if status.as_of is None:
         return "No run is loaded yet. Run `statsig-runs sync`; where it ran, see what it logged."
@@ -118,9 +118,17 @@ def answer(status: Status, now: datetime, max_hours_since_load: float | None = N
         return "No run names a source yet."
     healthy = [source for source in status.sources if source["health"] == "healthy"]
     total = len(status.sources)
-    if status.is_old(now, max_hours_since_load):
-        age = duration((now - status.as_of).total_seconds())
-        text = f"Unknown, no sync has fetched a run for {age}; before that {len(healthy)} of {total} sources were in"
+    if is_in_future(status.as_of, now):
+        ahead = duration((status.as_of - now).total_seconds())
+        text = (
+            f"Unknown, the newest fetch is {ahead} in the future, so a clock is or was wrong; by that fetch "
+            f"{len(healthy)} of {total} sources were in"
+        )
+    elif status.is_old(now, max_hours_since_load):
+        text = (
+            f"Unknown, no sync has fetched a run for {duration(age(status.as_of, now))}; before that {len(healthy)} of "
+            f"{total} sources were in"
+        )
     else:
         text = f"{len(healthy)} of {total} sources are in"
     landed = [source["latest_landed_date"] for source in healthy if source["latest_landed_date"]]
@@ -131,10 +139,14 @@ def answer(status: Status, now: datetime, max_hours_since_load: float | None = N
 
 
 def to_json(status: Status, now: datetime, max_hours_since_load: float | None = None) -> dict[str, Any]:
-    """JSON-ready values: `answer`, `is_old`, `now` and what a `Status` holds. Arguments as those of `answer`."""
+    """JSON-ready values: `answer`, `is_old`, `is_in_future`, `now` and what a `Status` holds.
+
+    Arguments as those of `answer`. `is_in_future` says that the newest fetch is, so that its age is unknown.
+    """
     told = {
         "answer": answer(status, now, max_hours_since_load),
         "is_old": status.is_old(now, max_hours_since_load),
+        "is_in_future": is_in_future(status.as_of, now),
         "now": now,
     }
     values: dict[str, Any] = plain(told | asdict(status))
@@ -143,14 +155,16 @@ def to_json(status: Status, now: datetime, max_hours_since_load: float | None = 
 
 def lines(status: Status, now: datetime, max_hours_since_load: float | None = None) -> Iterator[Line]:
     """The screen, line by line, each with its style. Arguments as those of `answer`."""
-    is_old = status.is_old(now, max_hours_since_load)
-    worst = "failing" if is_old else status.sources[0]["health"] if status.sources else "never_finished"
+    is_unknown = is_in_future(status.as_of, now) or status.is_old(now, max_hours_since_load)
+    worst = "failing" if is_unknown else status.sources[0]["health"] if status.sources else "never_finished"
     yield answer(status, now, max_hours_since_load), _STYLES[worst]
     published = f"published {moment(status.published_at)}"
     if status.as_of is None:
         yield f"The copy is empty, {published}.", ""
         return
-    yield f"As of {moment(status.as_of)}, {duration((now - status.as_of).total_seconds())} ago; {published}.", ""
+    seconds = age(status.as_of, now)
+    when = "which is in the future" if seconds is None else f"{duration(seconds)} ago"
+    yield f"As of {moment(status.as_of)}, {when}; {published}.", ""
     if status.sources:
         yield from _source_lines(status.sources, now)
     yield from _in_flight_lines(status.in_flight)
@@ -169,7 +183,7 @@ def _source_lines(sources: list[Row], now: datetime) -> Iterator[Line]:
                 visible(source["source"], _NAME_WIDTH),
                 _words(source["health"]),
                 moment(success).removesuffix(" UTC"),
-                duration((now - success).total_seconds() if success else None),
+                duration(age(success, now)),
                 str(source["latest_landed_date"] or "-"),
             ]
         )
