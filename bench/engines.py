@@ -33,11 +33,12 @@ from statsig_runs.job.refresh import build
 from statsig_runs.logs import adopt_dlt_logs
 from statsig_runs.packaged import packaged
 from statsig_runs.plan import Progress
+from statsig_runs.schemas import Schemas
 from statsig_runs.settings import load_settings
 from statsig_runs.simulator.sample_runs import iter_runs
 from statsig_runs.source import BATCH_SIZE
-from statsig_runs.warehouse import Schemas, Warehouse
-from statsig_runs.warehouse.destinations import open_destination
+from statsig_runs.warehouse import Warehouse, open_warehouse
+from statsig_runs.warehouse.destinations import resolve_lake
 
 UNTIL = datetime(2026, 3, 1, 12, tzinfo=UTC)
 CHANGED = 100
@@ -74,7 +75,7 @@ def measure(engine: str, folder: Path, count: int) -> Figures:
     adopt_dlt_logs()
     schemas = Schemas.of_project(f"bench_{count}")
     database = folder / "runs.duckdb"
-    warehouse = Warehouse(database, schemas, open_destination(engine, database, schemas.marts))
+    warehouse = open_warehouse(database, schemas, engine)
     warehouse.prepare()
     load(warehouse, CHANGED, count, UNTIL - timedelta(days=1))
     build(warehouse, settings)
@@ -124,8 +125,8 @@ def timed_build(warehouse: Warehouse, *, full_refresh: bool) -> float:
 
 
 def count_rows(warehouse: Warehouse, schema: str, table: str) -> int:
-    if lake := warehouse.destination.lake:
-        delta = lake.open(schema, table)
+    if warehouse.destination.name == "filesystem":
+        delta = resolve_lake()[0].open(schema, table)
         return delta.to_pyarrow_dataset().count_rows() if delta else 0
     loader = warehouse.destination.loader(warehouse.schemas, warehouse.state)
     with loader.pipeline.sql_client() as client:
@@ -134,14 +135,15 @@ def count_rows(warehouse: Warehouse, schema: str, table: str) -> int:
 
 def size_of(warehouse: Warehouse) -> int | None:
     """Bytes; None for an engine whose files are elsewhere."""
-    if lake := warehouse.destination.lake:
+    if warehouse.destination.name == "filesystem":
+        lake, _ = resolve_lake()
         tables_of_lake = [lake.open(schema, table) for schema in warehouse.schemas for table in lake.tables(schema)]
         return sum(
             sum(delta.get_add_actions(flatten=True)["size_bytes"].to_pylist()) for delta in tables_of_lake if delta
         )
-    if warehouse.destination.is_local_file:
+    if warehouse.published:
         warehouse.publish()
-        return warehouse.published.stat().st_size
+        return warehouse.published.file.stat().st_size
     return None
 
 

@@ -64,9 +64,9 @@ def load_ours(bodies: list[bytes], folder: Path) -> None:
     from statsig_runs.contract import read_run
     from statsig_runs.plan import Progress
     from statsig_runs.source import BATCH_SIZE
-    from statsig_runs.warehouse import Warehouse
+    from statsig_runs.warehouse import open_warehouse
 
-    warehouse = Warehouse(folder / "runs.duckdb")
+    warehouse = open_warehouse(folder / "runs.duckdb")
     warehouse.prepare()
     loader = warehouse.destination.loader(warehouse.schemas, warehouse.state)
     loader.repair()

@@ -7,6 +7,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from statsig_runs import errors
 PACKAGE = Path(statsig_runs.__file__).parent
 PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 ROOMS = [
-    {"contract", "errors", "packaged", "plan", "redact", "simulator"},
+    {"contract", "errors", "packaged", "plan", "redact", "schemas", "simulator", "whole_files"},
     {"api", "logs", "models", "report", "settings", "tables"},
     {"fetch", "readers"},
     {"source"},
@@ -28,21 +29,25 @@ ROOMS = [
 """Floor by floor, from the ground up: a module or folder imports from the floors below its own."""
 
 
-def imports(file: Path) -> Iterator[str]:
-    """The modules that a file imports when it runs, dotted; not those that only its annotations name."""
+def imports(file: Path, *, annotated: bool = False) -> Iterator[str]:
+    """The modules that a file imports when it runs, dotted; with `annotated` also those that only annotations name."""
     tree = ast.parse(file.read_text(encoding="utf-8"))
     unused = {
         id(node)
         for branch in ast.walk(tree)
-        if isinstance(branch, ast.If) and ast.unparse(branch.test) == "TYPE_CHECKING"
+        if isinstance(branch, ast.If) and ast.unparse(branch.test) == "TYPE_CHECKING" and not annotated
         for node in ast.walk(branch)
     }
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and id(node) not in unused:
-            own = node.module == "statsig_runs"
-            yield from (f"statsig_runs.{alias.name}" for alias in node.names) if own else (node.module,)
+            own = node.module.startswith("statsig_runs") and (PACKAGE.parent / node.module.replace(".", "/")).is_dir()
+            yield from (f"{node.module}.{alias.name}" for alias in node.names) if own else (node.module,)
+
+
+def module_of(file: Path) -> str:
+    return ".".join(file.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
 
 
 def test_every_library_that_is_imported_is_a_dependency_of_its_own() -> None:
@@ -64,6 +69,23 @@ def test_imports_run_downward_only() -> None:
         for name in imports(file):
             if name.startswith("statsig_runs.") and (target := name.split(".")[1]) != room:
                 assert floors[target] < floors[room], f"{file.relative_to(PACKAGE)} imports {name}"
+
+
+def test_no_module_needs_another_that_needs_it() -> None:
+    """Not in its annotations either: two such modules can only be understood together."""
+    files = {module_of(file): file for file in PACKAGE.rglob("*.py")}
+    needs = {
+        module: {name if name in files else name.rpartition(".")[0] for name in imports(file, annotated=True)}
+        for module, file in files.items()
+    }
+    circles = []
+    order = TopologicalSorter({module: needed & files.keys() - {module} for module, needed in needs.items()})
+    try:
+        order.prepare()
+    except CycleError as error:
+        circles = error.args[1]
+    assert circles == []
+    assert "statsig_runs.warehouse.destination" in needs["statsig_runs.warehouse.destinations"]
 
 
 def test_api_and_simulator_know_neither_each_other_nor_any_table() -> None:

@@ -18,13 +18,13 @@ MARTS = re.findall(r"\*\*`(\w+)`\*\*", README)
 
 @pytest.mark.parametrize("sql", [*SQL, *RAW_SQL])
 def test_every_query_of_the_readme_runs_as_it_stands(published: Warehouse, sql: str) -> None:
-    with published.read_published() as connection:
+    with published.require_published().open() as connection:
         connection.execute("set search_path = 'statsig,statsig_raw'")
         connection.execute(sql).fetchall()
 
 
 def test_every_mart_and_raw_table_has_an_example(published: Warehouse) -> None:
-    with published.read_published() as connection:
+    with published.require_published().open() as connection:
         found = connection.execute(
             "select schema_name, table_name from (select schema_name, table_name from duckdb_tables() "
             "union all select schema_name, view_name from duckdb_views() where not internal) "

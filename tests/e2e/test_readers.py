@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from statsig_runs.warehouse import STORAGE_VERSION, Warehouse
+from statsig_runs.warehouse import STORAGE_VERSION, open_warehouse
 from tests.e2e.conftest import TODAY, YESTERDAY
 from tests.support.workplace import Workplace, contents
 
@@ -47,7 +47,7 @@ def reading(file: Path, *, python_path: str = "") -> Iterator[Callable[[str], st
 
 def test_a_reader_keeps_its_version_through_ten_publications(copy_of_yesterday: Callable[..., Workplace]) -> None:
     workplace = copy_of_yesterday()
-    warehouse = Warehouse(workplace.database)
+    warehouse = open_warehouse(workplace.database)
     marks = "select count(*), count(*) filter (trigger like 'mark %') from statsig.fct_runs"
     with reading(workplace.published) as ask:
         assert ask(marks) == f"[({len(YESTERDAY)}, 0)]"

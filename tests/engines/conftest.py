@@ -8,14 +8,14 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from statsig_runs.warehouse import Warehouse
+from statsig_runs.warehouse import open_warehouse
 from tests.support import postgres_server
 from tests.support.two_syncs import MARTS, Table, sync_twice
 
 
 @pytest.fixture(scope="session")
 def duckdb_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    warehouse = Warehouse(tmp_path_factory.mktemp("duckdb") / "statsig_runs.duckdb")
+    warehouse = open_warehouse(tmp_path_factory.mktemp("duckdb") / "statsig_runs.duckdb")
     sync_twice(warehouse)
     return warehouse.database
 

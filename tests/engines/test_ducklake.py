@@ -14,8 +14,8 @@ from urllib.parse import quote
 import duckdb
 import pytest
 
-from statsig_runs.warehouse import Schemas, Warehouse
-from statsig_runs.warehouse.destinations import open_destination
+from statsig_runs.schemas import Schemas
+from statsig_runs.warehouse import Warehouse, open_warehouse
 from tests.support.postgres_server import PASSWORD, USER
 from tests.support.two_syncs import NOW, Table, differences, sync, sync_twice
 from tests.support.workplace import COMMAND
@@ -52,7 +52,7 @@ def sync_project(folder: Path, project: str) -> None:
 
 def warehouse_of(folder: Path, project: str) -> Warehouse:
     schemas = Schemas.of_project(project)
-    return Warehouse(folder / "runs.duckdb", schemas, open_destination("ducklake", folder, schemas.marts))
+    return open_warehouse(folder / "runs.duckdb", schemas, "ducklake")
 
 
 def read(folder: Path, mart: str, project: str = "shop") -> Table:

@@ -11,8 +11,8 @@ import pytest
 
 from statsig_runs.errors import ConfigurationError
 from statsig_runs.plan import Progress
-from statsig_runs.warehouse import Schemas, Warehouse
-from statsig_runs.warehouse.destinations import open_destination
+from statsig_runs.schemas import Schemas
+from statsig_runs.warehouse import Warehouse, open_warehouse
 from tests.support.postgres_server import PASSWORD, USER
 from tests.support.two_syncs import NOW, Table, differences, sync, sync_twice
 
@@ -46,7 +46,7 @@ def folder(database: str, tmp_path_factory: pytest.TempPathFactory) -> Path:  # 
 
 def warehouse_of(folder: Path, project: str) -> Warehouse:
     schemas = Schemas.of_project(project)
-    return Warehouse(folder / "runs.duckdb", schemas, open_destination("postgres", folder, schemas.marts))
+    return open_warehouse(folder / "runs.duckdb", schemas, "postgres")
 
 
 def read(database: str, mart: str, schema: str = "statsig_shop") -> Table:
@@ -88,8 +88,8 @@ def test_another_machine_goes_on_from_what_the_warehouse_holds(database: str, tm
     loader.repair()
 
     assert loader.progress() == Progress(is_complete=True, page=1)
-    assert set(loader.known(["drifted", "never seen"], now=NOW, settle_days=14)) == {"drifted"}
-    assert len(loader.to_read_again(now=NOW, settle_days=14, full=True)) == len(read(database, "fct_runs")[1])
+    assert set(loader.known.runs(["drifted", "never seen"], now=NOW, settle_days=14)) == {"drifted"}
+    assert len(loader.known.to_read_again(now=NOW, settle_days=14, full=True)) == len(read(database, "fct_runs")[1])
 
 
 def test_the_password_is_in_no_file(folder: Path) -> None:
@@ -102,4 +102,4 @@ def test_the_password_is_in_no_file(folder: Path) -> None:
 
 def test_what_reads_the_published_copy_says_that_there_is_none(folder: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"the marts are in postgres at 127\.0\.0\.1:\d+/two_projects"):
-        warehouse_of(folder, "shop").read_published()
+        warehouse_of(folder, "shop").require_published().open()

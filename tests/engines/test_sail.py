@@ -17,9 +17,10 @@ from statsig_runs.contract import AcceptedRun, MissingRun, read_run
 from statsig_runs.errors import ConfigurationError
 from statsig_runs.job.refresh import build
 from statsig_runs.plan import Progress
+from statsig_runs.schemas import Schemas
 from statsig_runs.settings import load_settings
-from statsig_runs.warehouse import Schemas, Warehouse
-from statsig_runs.warehouse.destinations import open_destination
+from statsig_runs.warehouse import Warehouse, open_warehouse
+from statsig_runs.warehouse.destinations import resolve_lake
 from tests.support.one_run import payload
 from tests.support.two_syncs import MARTS, NOW, Table, differences, sync_twice
 from tests.support.workplace import COMMAND
@@ -49,12 +50,12 @@ def warehouse(folder: Path) -> Warehouse:
 
 def warehouse_of(folder: Path, project: str = "") -> Warehouse:
     schemas = Schemas.of_project(project)
-    return Warehouse(folder / "runs.duckdb", schemas, open_destination("filesystem", folder, schemas.marts))
+    return open_warehouse(folder / "runs.duckdb", schemas, "filesystem")
 
 
-def read(warehouse: Warehouse, mart: str, schema: str = "statsig") -> Table:
-    assert warehouse.destination.lake
-    delta = warehouse.destination.lake.open(schema, mart)
+def read(mart: str, schema: str = "statsig") -> Table:
+    lake, _ = resolve_lake()
+    delta = lake.open(schema, mart)
     assert delta is not None, mart
     table = delta.to_pyarrow_table()
     return table.column_names, [tuple(row.values()) for row in table.to_pylist()]
@@ -69,8 +70,9 @@ def without_the_last_note(marts: dict[str, Table]) -> dict[str, Table]:
     return marts | {"fct_loads": (columns, rows)}
 
 
-def test_every_mart_has_duckdbs_rows(duckdb_marts: dict[str, Table], warehouse: Warehouse) -> None:
-    assert differences(without_the_last_note(duckdb_marts), lambda mart: read(warehouse, mart)) == {}
+@pytest.mark.usefixtures("warehouse")
+def test_every_mart_has_duckdbs_rows(duckdb_marts: dict[str, Table]) -> None:
+    assert differences(without_the_last_note(duckdb_marts), read) == {}
 
 
 def test_a_local_cluster_builds_the_same_from_nothing(
@@ -80,7 +82,7 @@ def test_a_local_cluster_builds_the_same_from_nothing(
 
     build(warehouse, load_settings(), full_refresh=True)
 
-    assert differences(duckdb_marts, lambda mart: read(warehouse, mart)) == {}
+    assert differences(duckdb_marts, read) == {}
     assert len(MARTS) == 13
 
 
@@ -89,8 +91,8 @@ def test_the_next_sync_finds_what_the_lake_holds(folder: Path, warehouse: Wareho
     loader.repair()
 
     assert loader.progress() == Progress(is_complete=True, page=1)
-    assert set(loader.known(["drifted", "never seen"], now=NOW, settle_days=14)) == {"drifted"}
-    assert len(loader.to_read_again(now=NOW, settle_days=14, full=True)) == len(read(warehouse, "fct_runs")[1])
+    assert set(loader.known.runs(["drifted", "never seen"], now=NOW, settle_days=14)) == {"drifted"}
+    assert len(loader.known.to_read_again(now=NOW, settle_days=14, full=True)) == len(read("fct_runs")[1])
 
 
 def test_hostile_ids_are_loaded_and_a_forgotten_run_keeps_its_rows(folder: Path) -> None:
@@ -104,18 +106,18 @@ def test_hostile_ids_are_loaded_and_a_forgotten_run_keeps_its_rows(folder: Path)
     loader.load(runs, Progress())
     loader.load([*runs[:-1], MissingRun("plain", moment, "gone")], Progress())
 
-    rows = read(other, "ingestion_runs", other.schemas.raw)[1]
+    rows = read("ingestion_runs", other.schemas.raw)[1]
     assert sorted(row[0] for row in rows) == sorted(ids)
-    events = read(other, "run_status_events", other.schemas.raw)[1]
+    events = read("run_status_events", other.schemas.raw)[1]
     assert {row[0] for row in events} == set(ids)
-    assert [row[0] for row in read(other, "missing_runs", other.schemas.raw)[1]] == ["plain"]
+    assert [row[0] for row in read("missing_runs", other.schemas.raw)[1]] == ["plain"]
 
 
 def test_an_address_that_sail_cannot_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DESTINATION__FILESYSTEM__BUCKET_URL", str(tmp_path / "two words"))
 
     with pytest.raises(ConfigurationError, match="Choose another bucket_url"):
-        open_destination("filesystem", tmp_path, "statsig")
+        open_warehouse(tmp_path / "runs.duckdb", destination="filesystem")
 
 
 @pytest.mark.usefixtures("warehouse")

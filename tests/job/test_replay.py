@@ -20,14 +20,14 @@ from statsig_runs.job.summary import Summary
 from statsig_runs.plan import Progress
 from statsig_runs.settings import Settings, load_settings
 from statsig_runs.tables import SCHEMAS
-from statsig_runs.warehouse import Warehouse
+from statsig_runs.warehouse import Warehouse, open_warehouse
 from statsig_runs.warehouse.loader import Loader
 from tests.support.one_run import NOW, history, payload
 
 
 @pytest.fixture
 def warehouse(tmp_path: Path) -> Warehouse:
-    warehouse = Warehouse(tmp_path / "runs.duckdb")
+    warehouse = open_warehouse(tmp_path / "runs.duckdb")
     warehouse.prepare()
     return warehouse
 

@@ -17,7 +17,8 @@ import pytest
 from statsig_runs.errors import ConfigurationError, StorageError
 from statsig_runs.readers.published import reading
 from statsig_runs.readers.query import Answer, shut_off, write_csv, write_json, write_parquet, write_table
-from statsig_runs.warehouse import Schemas, Warehouse
+from statsig_runs.schemas import Schemas
+from statsig_runs.warehouse import Warehouse, open_warehouse
 from tests.support.published_runs import HOSTILE, run_command
 from tests.support.workplace import COMMAND, PATIENCE
 
@@ -185,7 +186,7 @@ def test_a_parquet_file_that_cannot_be_written_is_a_storage_error(published: War
 
 
 def test_a_copy_of_another_project_says_which_setting_to_check(published: Warehouse):
-    other = Warehouse(published.database, Schemas.of_project("shop"))
+    other = open_warehouse(published.database, Schemas.of_project("shop"))
     with (
         pytest.raises(ConfigurationError, match=r"no schema 'statsig_shop'\. Check the setting `project`"),
         reading(other),
@@ -194,9 +195,9 @@ def test_a_copy_of_another_project_says_which_setting_to_check(published: Wareho
 
 
 def test_a_copy_that_is_no_database_is_a_storage_error(tmp_path: Path):
-    warehouse = Warehouse(tmp_path / "x.duckdb")
+    warehouse = open_warehouse(tmp_path / "x.duckdb")
     warehouse.prepare()
-    warehouse.published.write_text("no database at all")
+    warehouse.require_published().file.write_text("no database at all")
     with pytest.raises(StorageError, match="cannot be read"), reading(warehouse):
         pass
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import duckdb
 
-from statsig_runs.warehouse import Warehouse
+from statsig_runs.warehouse import Warehouse, open_warehouse
 from tests.support.warehouse_of_runs import build, load
 from tests.support.workplace import COMMAND, PATIENCE, Done
 from tests.support.written_runs import at, history, payload
@@ -82,7 +82,7 @@ def begun() -> dict:
 
 def publish(database: Path, runs: list[tuple[dict, datetime]], *, with_load: bool = True) -> Warehouse:
     """Load, model and publish these runs, with one record of the loader."""
-    warehouse = Warehouse(database)
+    warehouse = open_warehouse(database)
     warehouse.prepare()
     load(database, runs)
     if with_load:

@@ -39,9 +39,7 @@ def sync_twice(warehouse: Warehouse) -> Loader:
 def sync(warehouse: Warehouse, moments: Sequence[datetime], *, runs: int = 120, seed: int = 1) -> Loader:
     """Load and build these runs as they were at each of these moments."""
     settings = load_settings()
-    with warehouse.lock():
-        warehouse.prepare()
-        loader = warehouse.destination.loader(warehouse.schemas, warehouse.state)
+    with warehouse.writing() as loader:
         for number, moment in enumerate(moments):
             loader.repair()
             loader.load(outcomes_as_of(moment, runs, seed), Progress(is_complete=True, page=number))

@@ -10,6 +10,7 @@ import pytest
 
 from statsig_runs.errors import ConfigurationError
 from statsig_runs.models.dbt_project import DbtProject
+from statsig_runs.schemas import Schemas
 from statsig_runs.warehouse import destinations
 from statsig_runs.warehouse.destinations import NAMES, open_destination
 
@@ -46,7 +47,7 @@ def test_an_unknown_name_is_answered_with_the_known_ones(tmp_path: Path) -> None
     with pytest.raises(
         ConfigurationError, match=r"no destination 'oracle'.*: duckdb, postgres, ducklake, .*filesystem"
     ):
-        open_destination("oracle", tmp_path, "statsig")
+        open_destination("oracle", tmp_path)
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in {"duckdb", "ducklake", "motherduck"}])
@@ -56,7 +57,7 @@ def test_a_missing_package_is_answered_with_the_extra(
     monkeypatch.setattr(destinations, "find_spec", lambda _: None)
 
     with pytest.raises(ConfigurationError, match=rf"pip install 'statsig-runs\[{name}\]'"):
-        open_destination(name, tmp_path, "statsig")
+        open_destination(name, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +69,7 @@ def test_a_missing_package_is_answered_with_the_extra(
 )
 def test_missing_settings_are_answered_with_where_to_set_them(name: str, variable: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="is not configured; missing: ") as raised:
-        open_destination(name, tmp_path, "statsig")
+        open_destination(name, tmp_path)
 
     assert f"under [destination.{name}]" in str(raised.value)
     assert f"such as {variable}." in str(raised.value)
@@ -81,11 +82,12 @@ def test_dbt_takes_the_profile_that_dlts_settings_give(
     for field, value in FIELDS[name].items():
         monkeypatch.setenv("__".join(filter(None, ["DESTINATION", name.upper(), "CREDENTIALS", field])), value)
 
-    destination = open_destination(name, tmp_path, "statsig")
-    assert destination.profile
-    DbtProject(tmp_path / "dbt", destination.profile, {}).invoke(["parse"])
+    destination = open_destination(name, tmp_path)
+    with destination.modelling(Schemas.of_project()) as profile:
+        assert profile
+        DbtProject(tmp_path / "dbt", profile, {}).invoke(["parse"])
 
-    assert "analytics" in json.dumps(destination.profile)
+    assert "analytics" in json.dumps(profile)
     assert SECRET in "".join(destination.secrets)
     assert SECRET not in destination.place
     assert SECRET not in (tmp_path / "dbt" / "profiles.yml").read_text()

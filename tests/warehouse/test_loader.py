@@ -12,7 +12,7 @@ import pytest
 
 from statsig_runs.errors import StorageError
 from statsig_runs.plan import Progress
-from statsig_runs.warehouse import Schemas
+from statsig_runs.schemas import Schemas
 from statsig_runs.warehouse.loader import Loader
 
 

@@ -163,13 +163,12 @@ def transform(database: Path, *, destination: str | None, full_refresh: bool) ->
 
     The page is refreshed by the next sync, or by `statsig-runs report`.
     """
-    from statsig_runs.job.refresh import build, publish
+    from statsig_runs.job.refresh import build
 
     warehouse, settings = open_project(database, destination=destination)
-    with warehouse.lock():
-        warehouse.prepare()
+    with warehouse.writing():
         built = build(warehouse, settings, full_refresh=full_refresh)
-        publish(warehouse)
+        warehouse.publish()
     click.echo(f"{built.model_count} models built, {built.test_count} tests passed, {built.seconds:.1f} s.")
     click.echo(f"Published: {warehouse.readers_place}")
 
@@ -216,10 +215,9 @@ def docs(database: Path, output: Path | None, *, destination: str | None) -> Non
     from statsig_runs.models import write_docs
 
     warehouse, _ = open_project(database, destination=destination)
-    with warehouse.lock(), warehouse.destination.modelling(warehouse.schemas) as profile:
-        warehouse.prepare()
+    with warehouse.locked(), warehouse.destination.modelling(warehouse.schemas) as profile:
         raw, staging, marts = warehouse.schemas
-        page = output or warehouse.published.with_name("docs.html")
+        page = output or warehouse.docs
         write_docs(
             database,
             page,

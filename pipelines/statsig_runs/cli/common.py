@@ -67,17 +67,16 @@ def open_project(database: Path, **overrides: Any) -> tuple[Warehouse, Settings]
     """The settings, and the warehouse they and `--database` name."""
     from statsig_runs.logs import adopt_dlt_logs
     from statsig_runs.redact import Redactor, install_log_filter
+    from statsig_runs.schemas import Schemas
     from statsig_runs.settings import load_settings
-    from statsig_runs.warehouse import Schemas, Warehouse
-    from statsig_runs.warehouse.destinations import open_destination
+    from statsig_runs.warehouse import open_warehouse
 
     settings = load_settings(**overrides)
     adopt_dlt_logs()
-    schemas = Schemas.of_project(settings.project)
-    destination = open_destination(settings.destination or "duckdb", database.absolute(), schemas.marts)
+    warehouse = open_warehouse(database, Schemas.of_project(settings.project), settings.destination or "duckdb")
     hook = _forms_of_address(settings.slack_incoming_hook or "")
-    install_log_filter(Redactor([settings.api_key or "", *hook, *destination.secrets]))
-    return Warehouse(database, schemas, destination), settings
+    install_log_filter(Redactor([settings.api_key or "", *hook, *warehouse.destination.secrets]))
+    return warehouse, settings
 
 
 def _forms_of_address(secret: str) -> tuple[str, ...]:

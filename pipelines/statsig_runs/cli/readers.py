@@ -136,7 +136,7 @@ def status(database: Path, *, as_json: bool) -> None:
 
     warehouse, settings = open_project(database)
     with reading(warehouse) as connection:
-        published_at = datetime.fromtimestamp(warehouse.published.stat().st_mtime, UTC)
+        published_at = datetime.fromtimestamp(warehouse.require_published().file.stat().st_mtime, UTC)
         found = read_status(connection, published_at)
     now, max_hours = datetime.now(UTC), settings.checks.max_hours_since_load
     if as_json:
@@ -225,13 +225,13 @@ def report(database: Path, output: Path | None, png: Path | None, *, and_open: b
     from statsig_runs.report import write_report, write_summary_png
 
     warehouse, _ = open_project(database)
-    warehouse.destination.require_published()
+    published = warehouse.require_published()
     try:
         if png:
-            written = write_summary_png(warehouse.published, png, schema=warehouse.schemas.marts)
+            written = write_summary_png(published.file, png, schema=warehouse.schemas.marts)
         else:
-            page = output or warehouse.published.with_name("report.html")
-            written = write_report(warehouse.published, page, schema=warehouse.schemas.marts)
+            page = output or published.report
+            written = write_report(published.file, page, schema=warehouse.schemas.marts)
     except OSError as error:
         raise StorageError(f"{png or output or 'The page'} cannot be written: {error.strerror}.") from None
     click.echo(f"Written: {written}")

@@ -62,7 +62,8 @@ def run_demo(warehouse: Warehouse, settings: Settings) -> int:
 
 
 def _describe(warehouse: Warehouse) -> None:
-    with warehouse.read_published() as connection:
+    published = warehouse.require_published()
+    with published.open() as connection:
         marts = connection.execute(
             "select table_name from information_schema.tables where table_schema = ? order by table_name",
             [warehouse.schemas.marts],
@@ -71,7 +72,7 @@ def _describe(warehouse: Warehouse) -> None:
         for (mart,) in marts:
             (rows,) = connection.execute(f"select count(*) from {warehouse.schemas.marts}.{mart}").fetchone() or (0,)  # noqa: S608
             click.echo(f"  {mart:<24}{rows:>8,} rows")
-    shown = _relative(warehouse.published)
+    shown = _relative(published.file)
     click.echo(f"\nThree queries to try next (any DuckDB client can open {shown}):")
     database = _relative(warehouse.database)
     for question, sql in QUERIES:

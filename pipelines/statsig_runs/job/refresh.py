@@ -39,25 +39,15 @@ def build(warehouse: Warehouse, settings: Settings, *, full_refresh: bool = Fals
         )
 
 
-def publish(warehouse: Warehouse) -> None:
-    """Put the new copy before the readers; in a warehouse of their own they have the marts already.
-
-    Raises:
-        StorageError: the copy could not be written; the last one is still there.
-    """
-    if warehouse.destination.is_local_file:
-        warehouse.publish()
-
-
 def refresh_page(warehouse: Warehouse) -> None:
     """Write the page of what is published, where there is a published copy."""
-    if not warehouse.destination.is_local_file:
+    if not warehouse.published:
         return
     from statsig_runs.report import write_report
 
-    page = warehouse.published.with_name("report.html")
+    page = warehouse.published.report
     try:
-        write_report(warehouse.published, page, schema=warehouse.schemas.marts)
+        write_report(warehouse.published.file, page, schema=warehouse.schemas.marts)
     except Exception as error:  # noqa: BLE001  the data is published: a page that fails must not take it back
         log.error("the page %s could not be written and is an older one: %s", page, error)  # noqa: TRY400
 
@@ -88,6 +78,6 @@ def _finish(
     loader.note(summary.to_load())
     with summary.timed("publish_seconds"):
         watch.step("publishing")
-        publish(warehouse)
+        warehouse.publish()
     loader.note(summary.to_load())
     refresh_page(warehouse)

@@ -68,10 +68,7 @@ def run_replay(
     """
     started = time.monotonic()
     summary = Summary(datetime.now(UTC))
-    with warehouse.lock():
-        warehouse.prepare()
-        loader = warehouse.destination.loader(warehouse.schemas, warehouse.state)
-        loader.repair()
+    with warehouse.writing() as loader:
         watch.step("replaying")
         with summary.timed("load_seconds"):
             rebuild(loader, settings, summary, watch, archive, fetched_at)
@@ -103,19 +100,21 @@ def rebuild(
         if not done:
             raise ConfigurationError(f"There is nothing to replay: the archive {archive} is empty.")
         return
-    if not loader.has_tables():
+    if not loader.known.is_anything_loaded():
         raise ConfigurationError("There is nothing to replay: load something first, or name an archive with --from.")
-    _load(loader, loader.payloads(BATCH_SIZE), settings, summary, watch)
+    _load(loader, loader.known.payloads(BATCH_SIZE), settings, summary, watch)
     loader.drop_accepted_refusals()
 
 
 def _load(loader: Loader, payloads: Iterable[Payload], settings: Settings, summary: Summary, watch: Watch) -> int:
     """Load and count payloads; returns how many there were."""
     done = 0
-    absences = loader.missing()
+    absences = loader.known.missing()
     stream = iter(payloads)
     while batch := [read_run(body, fetched_at=fetched_at) for body, fetched_at in islice(stream, BATCH_SIZE)]:
-        known = loader.known({run.run_id for run in batch}, now=summary.started_at, settle_days=settings.settle_days)
+        known = loader.known.runs(
+            {run.run_id for run in batch}, now=summary.started_at, settle_days=settings.settle_days
+        )
         current: list[AcceptedRun | RejectedRun] = []
         superseded: list[AcceptedRun] = []
         for run in batch:
@@ -124,7 +123,7 @@ def _load(loader: Loader, payloads: Iterable[Payload], settings: Settings, summa
                 superseded.append(run)
             else:
                 current.append(run)
-        seen = loader.payload_times({run.run_id for run in superseded})
+        seen = loader.known.payload_times({run.run_id for run in superseded})
         superseded = [run for run in superseded if run.fetched_at > seen.get((run.run_id, run.content_hash), _NEVER)]
         loader.load([*current, *_still_missing(absences, current)], loader.progress(), superseded)
         for run in current:

@@ -42,10 +42,7 @@ def run_sync(warehouse: Warehouse, settings: Settings, request: Request, watch: 
     key = settings.require_api_key()
     started = time.monotonic()
     summary = Summary(datetime.now(UTC))
-    with warehouse.lock():
-        warehouse.prepare()
-        loader = warehouse.destination.loader(warehouse.schemas, warehouse.state)
-        loader.repair()
+    with warehouse.writing() as loader:
         api = ConsoleApi(
             key,
             base_url=settings.base_url,
@@ -72,14 +69,14 @@ def _fetch_and_load(
         api,
         request,
         loader.progress(),
-        known=lambda ids: loader.known(ids, now=now, settle_days=days),
-        unsettled=lambda: loader.to_read_again(now=now, settle_days=days, full=request.full),
+        known=lambda ids: loader.known.runs(ids, now=now, settle_days=days),
+        unsettled=lambda: loader.known.to_read_again(now=now, settle_days=days, full=request.full),
         secret=settings.require_api_key(),
     )
     try:
         for batch in _batches(fetch, summary, watch):
             accepted = [outcome.run_id for outcome in batch if isinstance(outcome, AcceptedRun)]
-            known = loader.known(accepted, now=now, settle_days=days)
+            known = loader.known.runs(accepted, now=now, settle_days=days)
             with summary.timed("load_seconds"):
                 watch.step("loading")
                 loader.load(batch, fetch.progress)

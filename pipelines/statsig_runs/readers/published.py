@@ -31,19 +31,19 @@ def reading(warehouse: Warehouse) -> Iterator[duckdb.DuckDBPyConnection]:
     """
     import duckdb
 
+    published = warehouse.require_published()
     try:
-        connection = warehouse.read_published()
+        connection = published.open()
     except (OSError, duckdb.Error) as error:
         raise StorageError(
-            f"{warehouse.published} cannot be read: {error}\n"
-            "Check its permissions; `statsig-runs transform` writes it anew."
+            f"{published.file} cannot be read: {error}\nCheck its permissions; `statsig-runs transform` writes it anew."
         ) from None
     with connection:
         schemas = {name for (name,) in connection.execute("select schema_name from duckdb_schemas()").fetchall()}
         marts, raw = warehouse.schemas.marts, warehouse.schemas.raw
         if marts not in schemas:
             raise ConfigurationError(
-                f"{warehouse.published} has no schema {marts!r}. Check the setting `project`, or run "
+                f"{published.file} has no schema {marts!r}. Check the setting `project`, or run "
                 "`statsig-runs sync` first."
             )
         path = [name for name in (marts, raw) if name in schemas]

@@ -1,9 +1,12 @@
 """Where the data lives, and the way into it.
 
-    files         the job's DuckDB file, its lock, the published copy
-    destinations  the same on other engines: dlt's destination and dbt's profile from one configuration
-    profiles      how dbt reaches each of them
-    loader        the dlt pipeline: repair, load, and what is known already
+    destinations  the factory: from the name of a destination to the warehouse there
+    destination   one place for raw tables and marts, as plain data
+    profiles      how dbt reaches each engine
+    files         a warehouse's files on this machine: state, lock, the job's own DuckDB file
+    published     the copy that people read
+    loader        the dlt pipeline: repair and load
+    known         what a warehouse holds already
     failures      what dlt's errors mean, and which are tried again
     lake          the loader of Delta tables, and the session that models them
 
@@ -12,6 +15,7 @@ Knows tables by name; neither the API nor what the models mean.
 
 from __future__ import annotations
 
-from statsig_runs.warehouse.files import STORAGE_VERSION, Schemas, Warehouse
+from statsig_runs.warehouse.destinations import open_warehouse
+from statsig_runs.warehouse.files import STORAGE_VERSION, Warehouse
 
-__all__ = ["STORAGE_VERSION", "Schemas", "Warehouse"]
+__all__ = ["STORAGE_VERSION", "Warehouse", "open_warehouse"]

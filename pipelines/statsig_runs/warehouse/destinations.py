@@ -1,17 +1,15 @@
-"""Where the data can go: one name and one place of configuration give what dlt loads into and what dbt models in.
+"""The factory of warehouses: the only module that knows loaders, lake and profiles.
 
-Credentials are set the way dlt users know (`[destination.postgres.credentials]` in `.dlt/secrets.toml`, or
-`DESTINATION__POSTGRES__CREDENTIALS`) and resolved by dlt's own specifications; the dbt profile is derived from them.
-Knows neither the API nor the tables.
+One name, such as `postgres`, gives what dlt loads into and what dbt models in. Credentials are set the way dlt users
+know: in `.dlt/secrets.toml` under `[destination.postgres.credentials]`, or as `DESTINATION__POSTGRES__CREDENTIALS`. dlt
+resolves them, and the dbt profile follows from them. Knows neither the API nor the tables.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -19,12 +17,17 @@ from urllib.parse import unquote
 
 from statsig_runs.errors import ConfigurationError
 from statsig_runs.models.dbt_project import secrets_of
+from statsig_runs.schemas import Schemas
+from statsig_runs.warehouse.destination import Destination
+from statsig_runs.warehouse.files import Warehouse
 from statsig_runs.warehouse.profiles import ENGINES
 
 if TYPE_CHECKING:
-    from statsig_runs.warehouse.files import Schemas
     from statsig_runs.warehouse.lake import Lake
     from statsig_runs.warehouse.loader import Loader
+
+NAMES: Final = ("duckdb", *ENGINES, "filesystem")
+"""Every destination, the default first."""
 
 _PASSWORD: Final = re.compile(r"://[^:/@]*:([^/@]+)@")
 _LOADING_MEMORY: Final = "600MB"
@@ -33,119 +36,110 @@ _TABLES_ONLY: Final = {"python_enable_replacements": False}
 """DuckDB would look for a table that is not there among Python's variables; a Ctrl-C in that moment would be lost."""
 
 
-@dataclass(frozen=True, slots=True)
-class Destination:
-    """One place for raw tables and marts.
+def open_warehouse(database: Path, schemas: Schemas | None = None, destination: str = NAMES[0]) -> Warehouse:
+    """The warehouse of one project; nothing is connected to, and nothing created.
 
     Args:
-        name: a name of `NAMES`.
-        place: where that is, for people; no secret.
-        dlt: the dlt destination, with its credentials.
-        profile: the dbt output; None for the DuckDB file, whose profile the models know, and for a lake.
-        lake: the folder of Delta tables, if it is one.
+        database: the DuckDB file, which names the folder of the state with any destination.
+        schemas: the project's schemas; those of the only one unless others are given.
+        destination: a name of `NAMES`.
+
+    Raises:
+        ConfigurationError: the name of the destination or of the file is unusable, a package is not installed, or a
+            credential is missing or unreadable.
     """
-
-    name: str
-    place: str
-    dlt: Any = field(repr=False)
-    profile: Mapping[str, Any] | None = field(default=None, repr=False)
-    lake: Lake | None = field(default=None, repr=False)
-
-    @property
-    def is_local_file(self) -> bool:
-        """The job's own DuckDB file: it is published as a copy. Anywhere else readers read the warehouse itself."""
-        return self.name == "duckdb"
-
-    @property
-    def key(self) -> str:
-        """A short name for this place alone, fit for a folder: a test database and the real one share no state."""
-        return f"{self.name}-{hashlib.sha256(self.place.encode()).hexdigest()[:8]}"
-
-    def loader(self, schemas: Schemas, state: Path) -> Loader:
-        """What loads into the raw schema; `state` is the folder of its working files."""
-        if self.lake:
-            from statsig_runs.warehouse.lake import LakeLoader
-
-            return LakeLoader(self.dlt, schemas, state, self.lake)
-        from statsig_runs.warehouse.loader import Loader
-
-        return Loader(self.dlt, schemas, state)
-
-    @contextmanager
-    def modelling(self, schemas: Schemas) -> Iterator[Mapping[str, Any] | None]:
-        """The dbt output, and for a lake the engine that models it while this is open."""
-        if self.lake:
-            from statsig_runs.warehouse.lake import modelling
-
-            with modelling(self.lake, schemas) as profile:
-                yield profile
-        else:
-            yield self.profile
-
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """What no log and no error may show; of an address with a password in it, the password alone as well."""
-        secrets = secrets_of(self.profile or {}).values()
-        passwords = [password for secret in secrets for password in _PASSWORD.findall(secret)]
-        return (*secrets, *passwords, *map(unquote, passwords))
-
-    def require_published(self) -> None:
-        """Refuse what needs the published copy, where there is none.
-
-        Raises:
-            ConfigurationError: the marts are in a warehouse of their own.
-        """
-        if not self.is_local_file:
-            raise ConfigurationError(
-                f"This reads the published DuckDB file, and with the destination {self.name!r} there is none: the "
-                f"marts are in {self.place}, where any number of people can query them at once. Query them there, or "
-                "use --destination duckdb."
-            )
+    database = database.absolute()
+    return Warehouse(database, schemas or Schemas.of_project(), open_destination(destination, database))
 
 
-def local_file(database: Path) -> Destination:
-    """The batch job's own DuckDB file."""
-    import dlt
-    from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
-
-    credentials = DuckDbCredentials(str(database), global_config={"memory_limit": _LOADING_MEMORY, **_TABLES_ONLY})
-    return Destination("duckdb", str(database), dlt.destinations.duckdb(credentials))
-
-
-def open_destination(name: str, database: Path, mart_schema: str) -> Destination:
+def open_destination(name: str, database: Path) -> Destination:
     """Resolve a destination's credentials; nothing is connected to.
 
     Args:
         name: a name of `NAMES`.
         database: the DuckDB file, for the destination of that name.
-        mart_schema: dbt's default schema.
 
     Raises:
         ConfigurationError: the name is unknown, a package is not installed, or a credential is missing or unreadable.
     """
     if name == "duckdb":
-        return local_file(database)
+        return _own_file(database)
     if name == "filesystem":
-        return _open_lake()
+        return _lake()
     engine = ENGINES.get(name)
     if not engine:
         raise ConfigurationError(f"There is no destination {name!r}. Choose one of: {', '.join(NAMES)}.")
     _require_packages(name, engine.modules)
     config, factory = _resolve(name)
     place, profile = engine.describe(config)
-    return Destination(name, place, factory, {"schema": mart_schema, "threads": 4, **profile})
+
+    @contextmanager
+    def modelling(schemas: Schemas) -> Iterator[Mapping[str, Any]]:
+        yield {"schema": schemas.marts, "threads": 4, **profile}
+
+    return Destination(name, place, _sql_loader(factory), modelling, secrets=_secrets_of(profile))
 
 
-def _open_lake() -> Destination:
-    _require_packages("filesystem", ("deltalake", "pysail", "pyspark", "dbt.adapters.spark"))
+def _own_file(database: Path) -> Destination:
+    """The batch job's own DuckDB file."""
+
+    def load(schemas: Schemas, state: Path) -> Loader:
+        import dlt
+        from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
+
+        settings = {"memory_limit": _LOADING_MEMORY, **_TABLES_ONLY}
+        credentials = DuckDbCredentials(str(database), global_config=settings)
+        return _sql_loader(dlt.destinations.duckdb(credentials))(schemas, state)
+
+    return Destination("duckdb", str(database), load, lambda _: nullcontext(), file=database)
+
+
+def _lake() -> Destination:
     import dlt
 
+    lake, config = resolve_lake()
+
+    def load(schemas: Schemas, state: Path) -> Loader:
+        from statsig_runs.warehouse.lake import LakeLoader
+
+        factory = dlt.destinations.filesystem(bucket_url=config.bucket_url, credentials=config.credentials)
+        return LakeLoader(factory, schemas, state, lake)
+
+    def modelling(schemas: Schemas) -> AbstractContextManager[Mapping[str, Any]]:
+        from statsig_runs.warehouse.lake import modelling
+
+        return modelling(lake, schemas)
+
+    return Destination("filesystem", f"the lake in {lake.address}", load, modelling)
+
+
+def resolve_lake() -> tuple[Lake, Any]:
+    """The lake that dlt's settings name, and these settings.
+
+    Raises:
+        ConfigurationError: a package is not installed, a setting is missing, or Sail cannot read the address.
+    """
+    _require_packages("filesystem", ("deltalake", "pysail", "pyspark", "dbt.adapters.spark"))
     from statsig_runs.warehouse.lake import Lake
 
     config, _ = _resolve("filesystem")
-    lake = Lake(config)
-    factory = dlt.destinations.filesystem(bucket_url=config.bucket_url, credentials=config.credentials)
-    return Destination("filesystem", f"the lake in {lake.address}", factory, lake=lake)
+    return Lake(config), config
+
+
+def _sql_loader(destination: Any) -> Callable[[Schemas, Path], Loader]:
+    def load(schemas: Schemas, state: Path) -> Loader:
+        from statsig_runs.warehouse.loader import Loader
+
+        return Loader(destination, schemas, state)
+
+    return load
+
+
+def _secrets_of(profile: Mapping[str, Any]) -> tuple[str, ...]:
+    """What no log and no error may show; of an address with a password in it, the password alone as well."""
+    secrets = secrets_of(profile).values()
+    passwords = [password for secret in secrets for password in _PASSWORD.findall(secret)]
+    return (*secrets, *passwords, *map(unquote, passwords))
 
 
 def _resolve(name: str) -> tuple[Any, Any]:
@@ -192,7 +186,3 @@ def _require_packages(name: str, modules: tuple[str, ...]) -> None:
             raise ConfigurationError(
                 f"The destination {name!r} needs packages that are not installed: pip install 'statsig-runs[{name}]'."
             )
-
-
-NAMES: Final = ("duckdb", *ENGINES, "filesystem")
-"""Every destination, the default first."""

@@ -1,4 +1,4 @@
-"""Where the data lives: the batch job's own DuckDB file, its state, its lock, and the published copy that people read.
+"""A warehouse as the job and the readers meet it: its files on this machine, its lock, its loader, its published copy.
 
 data/statsig_runs.duckdb                the job's file: one writer, nobody else
 data/.statsig_runs/                     dlt's and dbt's working files, the lock
@@ -11,22 +11,22 @@ data/.statsig_runs/postgres-1f2e3d4c/statsig/
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
-from statsig_runs.errors import AlreadyRunningError, ConfigurationError, StorageError
-from statsig_runs.warehouse.destinations import Destination, local_file
+from statsig_runs.errors import ConfigurationError, StorageError
+from statsig_runs.warehouse.lock import take_lock
+from statsig_runs.warehouse.published import Published, folder_for_readers
 
 if TYPE_CHECKING:
-    import duckdb
+    from statsig_runs.schemas import Schemas
+    from statsig_runs.warehouse.destination import Destination
+    from statsig_runs.warehouse.loader import Loader
 
 log = logging.getLogger(__name__)
 
@@ -34,47 +34,57 @@ STORAGE_VERSION: Final = "v1.4.0"
 """The oldest DuckDB that opens the files; a file keeps the version that it was created with."""
 
 
-class Schemas(NamedTuple):
-    """The schemas of one Statsig project; several projects in one warehouse differ by a suffix."""
-
-    raw: str
-    staging: str
-    marts: str
-
-    @classmethod
-    def of_project(cls, project: str = "") -> Schemas:
-        """The schemas of a project; the empty name is that of the only one."""
-        suffix = f"_{project.lower()}" if project else ""
-        return cls(f"statsig_raw{suffix}", f"statsig_staging{suffix}", f"statsig{suffix}")
-
-    @property
-    def suffix(self) -> str:
-        """What tells this project's names from others', empty for the only one."""
-        return self.marts.removeprefix("statsig")
-
-
 class Warehouse:
-    """The files of one database. Nothing is created before `prepare`.
+    """One project's data in one destination. Nothing is created before `prepare`.
 
     Args:
-        database: the DuckDB file, which names the folder of the state with any destination.
+        database: the DuckDB file as an absolute path; it names the folder of the state with any destination.
         schemas: the project's schemas.
-        destination: where the data goes; the DuckDB file unless another is given.
+        destination: where the data goes.
+
+    Raises:
+        ConfigurationError: the database has a name that makes its queries ambiguous.
     """
 
-    def __init__(self, database: Path, schemas: Schemas | None = None, destination: Destination | None = None) -> None:
-        self.database = database.absolute()
-        self.schemas = schemas or Schemas.of_project()
-        self.destination = destination or local_file(self.database)
-        self.state = self.database.parent / f".{self.database.stem}"
-        self.published = self.database.parent / "published" / self.database.name
-        if not self.destination.is_local_file:
-            self.state = self.state / self.destination.key / self.schemas.marts
-        elif self.database.stem.lower() in self.schemas:
+    def __init__(self, database: Path, schemas: Schemas, destination: Destination) -> None:
+        self.database = database
+        self.schemas = schemas
+        self.destination = destination
+        self.state = database.parent / f".{database.stem}"
+        self.published = Published(database) if destination.file else None
+        if not destination.file:
+            self.state = self.state / destination.key / schemas.marts
+        elif database.stem.lower() in schemas:
             raise ConfigurationError(
-                f"A database named {self.database.stem!r} would share its name with one of its schemas, which makes "
+                f"A database named {database.stem!r} would share its name with one of its schemas, which makes "
                 "every query ambiguous. Choose another file name, such as statsig_runs.duckdb."
             )
+
+    @contextmanager
+    def writing(self) -> Iterator[Loader]:
+        """Hold the only right to write, and give the loader, with what a killed load left behind repaired.
+
+        Raises:
+            AlreadyRunningError: another process holds that right.
+            StorageError: the folder, the database or the destination cannot be written.
+        """
+        with self.locked():
+            loader = self.destination.loader(self.schemas, self.state)
+            loader.repair()
+            yield loader
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the only right to write, with the files prepared; errors as of `writing`."""
+        try:
+            lock = take_lock(self.state, self.destination.place)
+        except OSError as error:
+            raise self._storage_error(error) from None
+        try:
+            self.prepare()
+            yield
+        finally:
+            lock.release()
 
     def prepare(self) -> None:
         """Create the folders and an empty database that DuckDB 1.4 and later open; what exists is left as it is.
@@ -88,137 +98,75 @@ class Warehouse:
 
         try:
             self.state.mkdir(parents=True, exist_ok=True)
-            if not self.destination.is_local_file:
+            if not self.destination.file or not self.published:
                 return
-            self.published.parent.mkdir(parents=True, exist_ok=True)
-            if self.published.exists() and not self.database.exists():
-                self._restore()
+            self.published.file.parent.mkdir(parents=True, exist_ok=True)
+            if self.published.file.exists() and not self.database.exists():
+                self._restore(self.published)
             # opened in any case: a file in use or damaged is better found now than after an hour of fetching
             duckdb.connect(str(self.database), config={"storage_compatibility_version": STORAGE_VERSION}).close()
         except (OSError, duckdb.Error) as error:
-            raise self.storage_error(error) from None
+            raise self._storage_error(error) from None
 
-    def _restore(self) -> None:
+    def _restore(self, published: Published) -> None:
         """Nothing else holds what Statsig no longer lists, and the next publication would replace it."""
-        log.warning("%s is gone; going on from the published copy %s", self.database, self.published)
+        log.warning("%s is gone; going on from the published copy %s", self.database, published.file)
         for folder in ("pipelines", "dbt"):  # what they know is newer than the copy, and would leave a gap
             shutil.rmtree(self.state / folder, ignore_errors=True)
-        self.database.with_name(f"{self.database.name}.wal").unlink(missing_ok=True)
-        draft = self.database.with_suffix(".draft")
-        try:
-            shutil.copyfile(self.published, draft)
-            draft.replace(self.database)
-        finally:
-            draft.unlink(missing_ok=True)
+        published.restore()
 
-    @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Hold the only right to write. The kernel frees the lock of a process that dies.
+    def require_published(self) -> Published:
+        """The published copy.
 
         Raises:
-            AlreadyRunningError: another process holds it; the text names its pid and since when.
-            StorageError: the lock file cannot be written.
+            ConfigurationError: there is none with this destination.
         """
-        from filelock import FileLock, Timeout
-
-        holder = self.state / "lock.json"
-        try:
-            self.state.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.state / "lock")
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise AlreadyRunningError(
-                f"Another statsig-runs works on {self.destination.place}{_describe_holder(holder)}. "
-                "Nothing was changed; try again when it is done."
-            ) from None
-        except OSError as error:
-            raise self.storage_error(error) from None
-        try:
-            holder.write_text(json.dumps({"pid": os.getpid(), "started_at": datetime.now(UTC).isoformat()}))
-            yield
-        except OSError as error:
-            if error.filename and Path(error.filename) == holder:
-                raise self.storage_error(error) from None
-            raise
-        finally:
-            lock.release()
+        if self.published:
+            return self.published
+        raise ConfigurationError(
+            f"This reads the published DuckDB file, and with the destination {self.destination.name!r} there is none: "
+            f"the marts are in {self.destination.place}, where any number of people can query them at once. Query them "
+            "there, or use --destination duckdb."
+        )
 
     def publish(self) -> None:
-        """Replace the published copy by the database as it is now; readers of the old one keep it.
+        """Put the new copy before the readers; where there is none, they have the marts already.
 
         Raises:
-            ConfigurationError: this destination has no published copy.
             StorageError: the copy could not be written; the last one is still there.
         """
-        import duckdb
+        if self.published:
+            self.published.publish()
 
-        self.destination.require_published()
-        draft = self.published.with_suffix(".draft")
-        try:
-            with duckdb.connect(str(self.database)) as connection:
-                connection.execute("checkpoint")  # a copy made while a WAL exists loses the WAL's rows
-            shutil.copyfile(self.database, draft)
-            with draft.open("rb+") as written:
-                os.fsync(written.fileno())
-            draft.replace(self.published)
-        except (OSError, duckdb.Error) as error:
-            draft.unlink(missing_ok=True)
-            raise StorageError(
-                f"The new data could not be published: {error}. It is loaded in {self.database}; readers still have "
-                "the last good copy. Free some space or mend the folder's permissions, then sync again."
-            ) from None
+    @property
+    def docs(self) -> Path:
+        """The page with the models' documentation."""
+        return folder_for_readers(self.database) / "docs.html"
 
     @property
     def readers_place(self) -> str:
         """Where people find the marts: the published copy, or a schema of the warehouse."""
-        if self.destination.is_local_file:
-            return str(self.published)
+        if self.published:
+            return str(self.published.file)
         return f"{self.destination.place}, schema {self.schemas.marts}"
 
-    def read_published(self) -> duckdb.DuckDBPyConnection:
-        """Open the published copy to read, with the session in UTC.
-
-        Raises:
-            ConfigurationError: nothing was published yet, or nothing ever is with this destination.
-        """
-        import duckdb
-
-        self.destination.require_published()
-
-        if not self.published.exists():
-            raise ConfigurationError(
-                f"Nothing has been published at {self.published} yet. Run `statsig-runs sync` first, or name the "
-                "database with --database."
-            )
-        connection = duckdb.connect(str(self.published), read_only=True)
-        connection.execute("set timezone = 'UTC'")
-        return connection
-
-    def storage_error(self, error: Exception) -> StorageError:
+    def _storage_error(self, error: Exception) -> StorageError:
         """Say what a database or file error means for the user."""
         text = str(error)
-        if not self.destination.is_local_file:
+        if not self.published:
             return StorageError(f"The folder of the job's state cannot be written: {text}\nNothing was changed.")
         if "Could not set lock" in text:
             return StorageError(
                 f"{self.database} is open in another program, so nothing was changed. Close it there; to read while "
-                f"syncs run, open the published copy {self.published} instead.\n{text}"
+                f"syncs run, open the published copy {self.published.file} instead.\n{text}"
             )
         told = (
             f"{self.database} cannot be written: {text}\nWhat was loaded before is kept. Check free space and "
             f"permissions of {self.database.parent}, then run the same command again."
         )
-        if ("not a valid DuckDB" in text or "Corrupt database" in text) and self.published.exists():
+        if ("not a valid DuckDB" in text or "Corrupt database" in text) and self.published.file.exists():
             told += (
                 "\nA damaged file does not heal by itself. Remove it, and the next sync goes on from the published "
                 f"copy, which holds everything that was published:\n  rm {quote(str(self.database))}*"
             )
         return StorageError(told)
-
-
-def _describe_holder(file: Path) -> str:
-    try:
-        holder = json.loads(file.read_text())
-        return f": pid {int(holder['pid'])}, since {holder['started_at']}"
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""

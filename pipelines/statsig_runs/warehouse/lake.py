@@ -11,7 +11,7 @@ import os
 import re
 import warnings
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
 from statsig_runs import tables
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from dlt.extract import DltResource
 
     from statsig_runs.plan import Progress
+    from statsig_runs.schemas import Schemas
     from statsig_runs.source import Outcome
-    from statsig_runs.warehouse.files import Schemas
 
 _PRIMARY_KEYS: Final = {
     "ingestion_runs": ("run_id",),
@@ -113,8 +113,13 @@ class LakeLoader(Loader):
     """The loader, with what a folder of Delta tables does otherwise than a database."""
 
     def __init__(self, destination: Any, schemas: Schemas, state: Path, lake: Lake) -> None:
-        super().__init__(destination, schemas, state)
         self._lake = lake
+        self._tables = LakeDatabase(lake)
+        super().__init__(destination, schemas, state, self._tables)
+
+    def connected(self) -> AbstractContextManager[None]:
+        """There is no connection to keep."""
+        return nullcontext()
 
     def load(self, outcomes: Iterable[Outcome], progress: Progress, superseded: Iterable[AcceptedRun] = ()) -> None:
         """As for any destination; and create the tables that nothing has filled yet.
@@ -135,7 +140,7 @@ class LakeLoader(Loader):
         raw = self.schemas.raw
         accepted = f"select run_id, content_hash from {raw}.run_payloads"  # noqa: S608  a schema of ours
         both = f"select content_hash from {raw}.rejected_runs where (run_id, content_hash) in ({accepted})"  # noqa: S608
-        hashes = [content_hash for (content_hash,) in self._query(both, []) or ()]
+        hashes = [content_hash for (content_hash,) in self._tables.query(both) or ()]
         refused = self._lake.open(raw, "rejected_runs")
         if hashes and refused:
             refused.delete(f"content_hash in ({_literals(hashes)})")
@@ -157,13 +162,15 @@ class LakeLoader(Loader):
                 if name in tables.LISTS and self._lake.open(self.schemas.raw, name) is None:
                     resource.add_map(_without_tombstones)  # with no table to merge into, dlt writes what comes
 
-    def _qualified(self, schema: str) -> str:
-        return schema
 
-    def _client(self) -> Any:
-        return nullcontext()
+class LakeDatabase:
+    """Answers questions about the lake's tables: DuckDB reads the Delta tables that a query names."""
 
-    def _query(self, sql: str, parameters: Collection[Any]) -> list[tuple[Any, ...]] | None:
+    def __init__(self, lake: Lake) -> None:
+        self._lake = lake
+
+    def query(self, sql: str, parameters: Collection[Any] = ()) -> list[tuple[Any, ...]] | None:
+        """Rows of a query, each parameter written as `%s`; None where one of its tables does not exist yet."""
         import duckdb
 
         with duckdb.connect() as connection:
@@ -175,6 +182,10 @@ class LakeLoader(Loader):
                 connection.register(f"{schema}__{table}", delta.to_pyarrow_dataset())
             statement = _QUALIFIED.sub(r"\1__\2", sql).replace("%s", "?")
             return connection.execute(statement, list(parameters)).fetchall()
+
+    def qualified(self, schema: str) -> str:
+        """The name of a schema as queries write it."""
+        return schema
 
 
 def _disposition(table: str, run_ids: Iterable[str]) -> Any:

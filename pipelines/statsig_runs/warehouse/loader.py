@@ -1,61 +1,35 @@
-"""The dlt pipeline of the batch job: repairs what a killed load left, loads batches, answers what is known already."""
+"""The dlt pipeline of the batch job: it repairs what a killed load left behind, and loads batches."""
 
 from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import dlt
-from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from dlt.pipeline.exceptions import PipelineStepFailed
 
-from statsig_runs.contract import MissingRun
 from statsig_runs.errors import StorageError
-from statsig_runs.plan import KnownRun, Progress, is_settled
+from statsig_runs.plan import Progress
 from statsig_runs.source import Outcome, loaded_batch
+from statsig_runs.warehouse.database import SqlDatabase
 from statsig_runs.warehouse.failures import CONNECTING, cause_of, is_outage, translated
+from statsig_runs.warehouse.known import Known
 
 if TYPE_CHECKING:
     from dlt.extract import DltResource
 
     from statsig_runs.contract import AcceptedRun
-    from statsig_runs.warehouse.files import Schemas
+    from statsig_runs.schemas import Schemas
+    from statsig_runs.warehouse.known import Database
 
 log = logging.getLogger(__name__)
 
 PIPELINE: Final = "statsig_runs"
 _SOURCE: Final = "statsig_ingestion"
-_IDS_PER_QUERY: Final = 500
-
-# of each of the next runs the newest payload that was accepted, and the newest that was refused
-_PAYLOADS: Final = """
-    with payloads as (
-        select 1 as kind, run_id, content_hash, fetched_at, payload from {raw}.run_payloads
-        union all
-        select 2 as kind, run_id, content_hash, fetched_at, payload from {raw}.rejected_runs
-    ),
-    chosen as (select distinct run_id from payloads where run_id > %s order by run_id limit {count}),
-    numbered as (
-        select payloads.*,
-            row_number() over (partition by run_id, kind order by fetched_at desc, content_hash) as recency
-        from payloads where run_id in (select run_id from chosen)
-    )
-    select run_id, fetched_at, payload from numbered where recency = 1 order by run_id
-"""
-
-# the payload that a run has now is the one that was fetched when the run was
-_KNOWN: Final = """
-    select runs.run_id, runs.created_at, runs.fetched_at, payloads.content_hash, {outcome}
-    from {raw}.ingestion_runs as runs
-    left join {raw}.run_payloads as payloads
-        on runs.run_id = payloads.run_id and runs.fetched_at = payloads.fetched_at
-    {join} where {condition} order by runs.fetched_at, runs.run_id
-"""
 
 
 class Loader:
@@ -65,11 +39,16 @@ class Loader:
         destination: a dlt destination, with its credentials.
         schemas: the project's schemas.
         state: the folder for dlt's working files; no other process may use it at the same time.
+        database: what answers questions about the tables, where dlt's own connection is not it.
+
+    Attributes:
+        known: what the warehouse holds already.
     """
 
-    def __init__(self, destination: Any, schemas: Schemas, state: Path) -> None:
+    def __init__(self, destination: Any, schemas: Schemas, state: Path, database: Database | None = None) -> None:
         self.schemas = schemas
-        self._connection: Any = None
+        self._sql = SqlDatabase(lambda: self.pipeline)
+        self.known = Known(database or self._sql, schemas)
         self._destination = destination
         self._folder = state / "pipelines" / f"{PIPELINE}{schemas.suffix}"
         try:
@@ -148,125 +127,28 @@ class Loader:
     def note(self, load: dict[str, Any]) -> None:
         """Complete the row that `record` wrote, with what became known after it."""
         names = [name for name in load if name.endswith("_seconds") or name == "finished_at"]
-        table = f"{self._qualified(self.schemas.raw)}.sync_loads"
+        table = f"{self._sql.qualified(self.schemas.raw)}.sync_loads"
         changes = ", ".join(f"{name} = %s" for name in names)
         sql = f"update {table} set {changes} where load_id = %s"  # noqa: S608  names of ours
-        with self._client() as client:
-            client.execute_sql(sql, *(load[name] for name in names), load["load_id"])
+        self._sql.execute(sql, [*(load[name] for name in names), load["load_id"]])
 
     def progress(self) -> Progress:
         """How far earlier syncs came."""
         state = self.pipeline.state.get("sources", {}).get(_SOURCE, {})
         return Progress.from_state(state.get("progress", {}))
 
-    def known(self, run_ids: Collection[str], *, now: datetime, settle_days: float) -> dict[str, KnownRun]:
-        """What the warehouse holds of these runs, by id."""
-        found: dict[str, KnownRun] = {}
-        for condition, part in _portions("runs.run_id", run_ids):
-            found |= {run.run_id: run for run in self._query_known(condition, part, now, settle_days)}
-        return found
-
-    def payload_times(self, run_ids: Collection[str]) -> dict[tuple[str, str], datetime]:
-        """When each payload of these runs was seen last, by run id and content hash."""
-        raw = self._qualified(self.schemas.raw)
-        seen: dict[tuple[str, str], datetime] = {}
-        for condition, part in _portions("run_id", run_ids):
-            sql = f"select run_id, content_hash, fetched_at from {raw}.run_payloads where {condition}"  # noqa: S608
-            rows = self._query(sql, part) or ()
-            seen |= {(run_id, content_hash): _in_utc(fetched_at) for run_id, content_hash, fetched_at in rows}
-        return seen
-
-    def to_read_again(self, *, now: datetime, settle_days: float, full: bool = False) -> list[str]:
-        """Ids of the runs that may still change, or of all: fetched longest ago first, missing ones left out."""
-        missing = f"runs.run_id not in (select run_id from {self._qualified(self.schemas.raw)}.missing_runs)"  # noqa: S608
-        known = self._query_known(missing, [], now, settle_days)
-        return [run.run_id for run in known if full or not run.is_settled]
-
-    def missing(self) -> list[MissingRun]:
-        """The runs that the API answered 404 for when it was last asked."""
-        raw = self._qualified(self.schemas.raw)
-        rows = self._query(f"select run_id, fetched_at, message from {raw}.missing_runs", [])  # noqa: S608
-        return [MissingRun(run_id, _in_utc(fetched_at), message) for run_id, fetched_at, message in rows or ()]
-
-    def has_tables(self) -> bool:
-        """Whether anything was ever loaded."""
-        raw = self._qualified(self.schemas.raw)
-        return self._query(f"select 1 from {raw}.run_payloads where 1 = 0", []) is not None  # noqa: S608
-
-    def payloads(self, count: int) -> Iterator[tuple[bytes, datetime]]:
-        """The newest payload of every run, and the newest refused one, with fetch times; by `count` runs."""
-        last = ""
-        while rows := self._query(_PAYLOADS.format(raw=self._qualified(self.schemas.raw), count=count), [last]):
-            for last, fetched_at, payload in rows:  # noqa: B007  the last id starts the next portion
-                yield payload.encode(), _in_utc(fetched_at)
-
     def drop_accepted_refusals(self) -> None:
         """Forget refusals of payloads that the contract has come to accept."""
-        raw = self._qualified(self.schemas.raw)
-        with self._client() as client:
-            client.execute_sql(
-                f"delete from {raw}.rejected_runs where content_hash in (select content_hash from {raw}.run_payloads)"  # noqa: S608
-            )
+        raw = self._sql.qualified(self.schemas.raw)
+        accepted = f"select content_hash from {raw}.run_payloads"  # noqa: S608  a schema of ours
+        self._sql.execute(f"delete from {raw}.rejected_runs where content_hash in ({accepted})")  # noqa: S608
+
+    def connected(self) -> AbstractContextManager[None]:
+        """Keep one connection for all that is asked inside."""
+        return self._sql.connected()
 
     def _adapt(self, resources: Mapping[str, DltResource], outcomes: Collection[Outcome]) -> None:
         """For a destination that merges in another way: change how these resources are loaded."""
-
-    def _query_known(
-        self, condition: str, parameters: Collection[str], now: datetime, settle_days: float
-    ) -> Iterator[KnownRun]:
-        raw, marts = self._qualified(self.schemas.raw), self._qualified(self.schemas.marts)
-        shared = {"raw": raw, "condition": condition}
-        join = f"left join {marts}.fct_runs as marts on runs.run_id = marts.run_id"
-        outcome = "case when marts.run_id is null then 'in_progress' else marts.effective_outcome end"
-        rows = self._query(_KNOWN.format(outcome=outcome, join=join, **shared), parameters)
-        if rows is None:  # the models have not been built yet
-            rows = self._query(_KNOWN.format(outcome="'in_progress'", join="", **shared), parameters)
-        for run_id, created_at, fetched_at, content_hash, outcome in rows or ():
-            in_progress = outcome == "in_progress"
-            settled = is_settled(_in_utc(created_at), in_progress=in_progress, now=now, settle_days=settle_days)
-            yield KnownRun(run_id, content_hash or "", _in_utc(fetched_at), settled)
-
-    @contextmanager
-    def connected(self) -> Iterator[None]:
-        """Keep one connection for all queries inside: opening one costs ten times a query."""
-        with self._client() as client:
-            self._connection = client
-            try:
-                yield
-            finally:
-                self._connection = None
-
-    @contextmanager
-    def _client(self) -> Iterator[Any]:
-        if self._connection:
-            yield self._connection
-        else:
-            with translated(), self.pipeline.sql_client() as client:
-                yield client
-
-    def _query(self, sql: str, parameters: Collection[str]) -> list[tuple[Any, ...]] | None:
-        """Rows of a query; None where one of its tables does not exist yet."""
-        with self._client() as client:
-            try:
-                return [tuple(row) for row in client.execute_sql(sql, *parameters) or ()]
-            except DatabaseUndefinedRelation:
-                return None
-
-    def _qualified(self, schema: str) -> str:
-        with self._client() as client, client.with_alternative_dataset_name(schema):
-            return str(client.fully_qualified_dataset_name())
-
-
-def _portions(column: str, run_ids: Collection[str]) -> Iterator[tuple[str, list[str]]]:
-    """Conditions that together name all ids, each with its parameters: no engine takes any number of them."""
-    ids = list(run_ids)
-    for start in range(0, len(ids), _IDS_PER_QUERY):
-        part = ids[start : start + _IDS_PER_QUERY]
-        yield f"{column} in ({', '.join(['%s'] * len(part))})", part
-
-
-def _in_utc(moment: datetime) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 LOAD_COLUMNS: Final[dict[str, Any]] = {

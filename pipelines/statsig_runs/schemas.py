@@ -1,0 +1,24 @@
+"""The names of the schemas that one Statsig project has in a warehouse; no other module writes them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Schemas(NamedTuple):
+    """The schemas of one Statsig project; several projects in one warehouse differ by a suffix."""
+
+    raw: str
+    staging: str
+    marts: str
+
+    @classmethod
+    def of_project(cls, project: str = "") -> Schemas:
+        """The schemas of a project; the empty name is that of the only one."""
+        suffix = f"_{project.lower()}" if project else ""
+        return cls(f"statsig_raw{suffix}", f"statsig_staging{suffix}", f"statsig{suffix}")
+
+    @property
+    def suffix(self) -> str:
+        """What tells this project's names from others', empty for the only one."""
+        return self.marts.removeprefix("statsig")

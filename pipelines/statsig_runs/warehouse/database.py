@@ -1,0 +1,69 @@
+"""SQL on the engine that dlt loads into, over dlt's own connection to it; its errors come as ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from dlt.destinations.exceptions import DatabaseUndefinedRelation
+
+from statsig_runs.warehouse.failures import translated
+
+if TYPE_CHECKING:
+    import dlt
+
+Rows = list[tuple[Any, ...]]
+
+
+class SqlDatabase:
+    """The database of a dlt pipeline.
+
+    Args:
+        pipeline: gives the pipeline; it is asked anew for each connection, since a repair may replace it.
+    """
+
+    def __init__(self, pipeline: Callable[[], dlt.Pipeline]) -> None:
+        self._pipeline = pipeline
+        self._connection: Any = None
+
+    def query(self, sql: str, parameters: Collection[Any] = ()) -> Rows | None:
+        """Rows of a query, each parameter written as `%s`; None where one of its tables does not exist yet.
+
+        Raises:
+            StorageError: the database cannot be reached, or refused the query.
+        """
+        with self._client() as client:
+            try:
+                return [tuple(row) for row in client.execute_sql(sql, *parameters) or ()]
+            except DatabaseUndefinedRelation:
+                return None
+
+    def execute(self, sql: str, parameters: Collection[Any] = ()) -> None:
+        """Run a statement; parameters and errors as of `query`."""
+        with self._client() as client:
+            client.execute_sql(sql, *parameters)
+
+    def qualified(self, schema: str) -> str:
+        """The name of a schema as queries write it; errors as of `query`."""
+        with self._client() as client, client.with_alternative_dataset_name(schema):
+            return str(client.fully_qualified_dataset_name())
+
+    @contextmanager
+    def connected(self) -> Iterator[None]:
+        """Keep one connection for all queries inside: opening one costs ten times a query."""
+        with self._client() as client:
+            self._connection = client
+            try:
+                yield
+            finally:
+                self._connection = None
+
+    @contextmanager
+    def _client(self) -> Iterator[Any]:
+        with translated():
+            if self._connection:
+                yield self._connection
+            else:
+                with self._pipeline().sql_client() as client:
+                    yield client

@@ -1,0 +1,135 @@
+"""What a warehouse holds already: the questions of the next sync and of a replay, answered from its tables."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from statsig_runs.contract import MissingRun
+from statsig_runs.plan import KnownRun, is_settled
+
+if TYPE_CHECKING:
+    from statsig_runs.schemas import Schemas
+
+_IDS_PER_QUERY: Final = 500
+
+# of each of the next runs the newest payload that was accepted, and the newest that was refused
+_PAYLOADS: Final = """
+    with payloads as (
+        select 1 as kind, run_id, content_hash, fetched_at, payload from {raw}.run_payloads
+        union all
+        select 2 as kind, run_id, content_hash, fetched_at, payload from {raw}.rejected_runs
+    ),
+    chosen as (select distinct run_id from payloads where run_id > %s order by run_id limit {count}),
+    numbered as (
+        select payloads.*,
+            row_number() over (partition by run_id, kind order by fetched_at desc, content_hash) as recency
+        from payloads where run_id in (select run_id from chosen)
+    )
+    select run_id, fetched_at, payload from numbered where recency = 1 order by run_id
+"""
+
+# the payload that a run has now is the one that was fetched when the run was
+_KNOWN: Final = """
+    select runs.run_id, runs.created_at, runs.fetched_at, payloads.content_hash, {outcome}
+    from {raw}.ingestion_runs as runs
+    left join {raw}.run_payloads as payloads
+        on runs.run_id = payloads.run_id and runs.fetched_at = payloads.fetched_at
+    {join} where {condition} order by runs.fetched_at, runs.run_id
+"""
+
+
+Rows = list[tuple[Any, ...]]
+
+
+class Database(Protocol):
+    """Where the tables are."""
+
+    def query(self, sql: str, parameters: Collection[Any] = ()) -> Rows | None:
+        """Rows of a query, each parameter written as `%s`; None where one of its tables does not exist yet."""
+
+    def qualified(self, schema: str) -> str:
+        """The name of a schema as queries write it."""
+
+
+class Known:
+    """What a warehouse holds of runs.
+
+    Args:
+        database: where to ask.
+        schemas: the project's schemas.
+    """
+
+    def __init__(self, database: Database, schemas: Schemas) -> None:
+        self._database = database
+        self._schemas = schemas
+
+    def runs(self, run_ids: Collection[str], *, now: datetime, settle_days: float) -> dict[str, KnownRun]:
+        """What the warehouse holds of these runs, by id."""
+        found: dict[str, KnownRun] = {}
+        for condition, part in _portions("runs.run_id", run_ids):
+            found |= {run.run_id: run for run in self._query_runs(condition, part, now, settle_days)}
+        return found
+
+    def to_read_again(self, *, now: datetime, settle_days: float, full: bool = False) -> list[str]:
+        """Ids of the runs that may still change, or of all: fetched longest ago first, missing ones left out."""
+        missing = f"runs.run_id not in (select run_id from {self._raw}.missing_runs)"  # noqa: S608
+        known = self._query_runs(missing, [], now, settle_days)
+        return [run.run_id for run in known if full or not run.is_settled]
+
+    def missing(self) -> list[MissingRun]:
+        """The runs that the API answered 404 for when it was last asked."""
+        rows = self._database.query(f"select run_id, fetched_at, message from {self._raw}.missing_runs")  # noqa: S608
+        return [MissingRun(run_id, _in_utc(fetched_at), message) for run_id, fetched_at, message in rows or ()]
+
+    def is_anything_loaded(self) -> bool:
+        """Whether the tables exist."""
+        return self._database.query(f"select 1 from {self._raw}.run_payloads where 1 = 0") is not None  # noqa: S608
+
+    def payload_times(self, run_ids: Collection[str]) -> dict[tuple[str, str], datetime]:
+        """When each payload of these runs was seen last, by run id and content hash."""
+        seen: dict[tuple[str, str], datetime] = {}
+        for condition, part in _portions("run_id", run_ids):
+            sql = f"select run_id, content_hash, fetched_at from {self._raw}.run_payloads where {condition}"  # noqa: S608
+            rows = self._database.query(sql, part) or ()
+            seen |= {(run_id, content_hash): _in_utc(fetched_at) for run_id, content_hash, fetched_at in rows}
+        return seen
+
+    def payloads(self, count: int) -> Iterator[tuple[bytes, datetime]]:
+        """The newest payload of every run, and the newest refused one, with fetch times; by `count` runs."""
+        last = ""
+        while rows := self._database.query(_PAYLOADS.format(raw=self._raw, count=count), [last]):
+            for last, fetched_at, payload in rows:  # noqa: B007  the last id starts the next portion
+                yield payload.encode(), _in_utc(fetched_at)
+
+    @property
+    def _raw(self) -> str:
+        return self._database.qualified(self._schemas.raw)
+
+    def _query_runs(
+        self, condition: str, parameters: Collection[str], now: datetime, settle_days: float
+    ) -> Iterator[KnownRun]:
+        shared = {"raw": self._raw, "condition": condition}
+        marts = self._database.qualified(self._schemas.marts)
+        join = f"left join {marts}.fct_runs as marts on runs.run_id = marts.run_id"
+        outcome = "case when marts.run_id is null then 'in_progress' else marts.effective_outcome end"
+        rows = self._database.query(_KNOWN.format(outcome=outcome, join=join, **shared), parameters)
+        if rows is None:  # the models have not been built yet
+            rows = self._database.query(_KNOWN.format(outcome="'in_progress'", join="", **shared), parameters)
+        for run_id, created_at, fetched_at, content_hash, outcome in rows or ():
+            in_progress = outcome == "in_progress"
+            settled = is_settled(_in_utc(created_at), in_progress=in_progress, now=now, settle_days=settle_days)
+            yield KnownRun(run_id, content_hash or "", _in_utc(fetched_at), settled)
+
+
+def _portions(column: str, run_ids: Collection[str]) -> Iterator[tuple[str, list[str]]]:
+    """Conditions that together name all ids, each with its parameters: no engine takes any number of them."""
+    ids = list(run_ids)
+    for start in range(0, len(ids), _IDS_PER_QUERY):
+        part = ids[start : start + _IDS_PER_QUERY]
+        yield f"{column} in ({', '.join(['%s'] * len(part))})", part
+
+
+def _in_utc(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
