@@ -283,14 +283,14 @@ def test_a_query_reads_and_does_nothing_else(
     monkeypatch.chdir(tmp_path)
     Path("other.csv").write_text("a\n1\n")
     duckdb.connect("other.duckdb").close()
-    before = published.published.read_bytes()
+    before = published.require_published().file.read_bytes()
     with reading(published) as connection:
         shut_off(connection, Path("answer.parquet"))
         with pytest.raises(ConfigurationError) as caught:
             list(Answer(connection, sql).batches())
     assert re.search("--allow-files|only `sync`, `replay` and `transform` write|read-only mode", str(caught.value))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["other.csv", "other.duckdb"]
-    assert published.published.read_bytes() == before
+    assert published.require_published().file.read_bytes() == before
 
 
 @pytest.mark.parametrize(
