@@ -75,7 +75,6 @@ def test_a_word_added_to_the_catalogue_changes_the_runs_that_were_built_before(
     seed = copy / "seeds" / "status_catalogue.csv"
     seed.write_text(seed.read_text() + "no_data,download,complete\nmetrics_error,metrics,complete\n")
     monkeypatch.setattr(dbt_project, "packaged", {"sql": copy}.__getitem__)
-    monkeypatch.setattr(dbt_project, "_manifests", {})
     warehouse.build(database)
     after = warehouse.read_marts(database)
     taught = next(row for row in after["fct_runs"] if row["run_id"] == "taught")

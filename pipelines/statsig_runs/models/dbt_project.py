@@ -1,7 +1,8 @@
 """Runs dbt commands on the project in `sql/` inside this process; knows nothing of what the project builds.
 
-Everything dbt writes goes to a folder of the caller's, since an installed package may be read-only. dbt is imported by
-the first call, not with the module: it takes more than a second.
+Everything dbt writes goes to a folder of the caller's, since an installed package may be read-only. What dbt does is
+said here alone, as arguments: no variable of the environment that dbt knows reaches it. dbt is imported by the first
+call, not with the module: it takes more than a second.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from statsig_runs.errors import ModelsError, StorageError
+from statsig_runs.models.manifest import keep_manifest, key_of, read_manifest
 from statsig_runs.packaged import packaged
 
 PROFILE: Final = "statsig_runs"
@@ -26,7 +28,10 @@ _MESSAGES_SHOWN: Final = 5
 _ALWAYS: Final = (
     *("--log-level", "none", "--log-level-file", "none", "--no-print", "--no-use-colors"),
     *("--no-send-anonymous-usage-stats", "--no-version-check"),
+    "--no-partial-parse",  # `manifest` keeps what dbt has read, and is stricter about when that counts
 )
+_DBTS_OWN: Final = "DBT_"
+"""How the names of all variables begin that dbt and its adapters take settings from."""
 
 log = logging.getLogger("statsig_runs.models")
 _manifests: dict[str, Any] = {}
@@ -57,28 +62,34 @@ class DbtProject:
             ModelsError: dbt failed, or a model or test did; the text names each.
             StorageError: the database or the state folder could not be opened or written.
         """
-        from dbt.cli.main import dbtRunner
+        with _environment(secrets_of(self.profile)), _closing_connections():
+            from dbt.cli.main import dbtRunner
 
-        runner = dbtRunner(callbacks=[_log_event])
-        with self._environment(), _closing_connections():
             self._write_profile()
-            runner.manifest = self._read_manifest()
+            runner = dbtRunner(self._read_project(), callbacks=[_log_event])
             json_files = "--write-json" if write_json else "--no-write-json"
             outcome = runner.invoke([*_ALWAYS, json_files, *command, *self._options()])
         _raise_failure(outcome)
         return outcome.result
 
-    def _read_manifest(self) -> Any:
-        """Read the project once in a process: that is most of a small build. Names of relations are part of it."""
+    def _read_project(self) -> Any:
+        """Let dbt read the project, unless this process did before, or an earlier one that kept what it read."""
         from dbt.cli.main import dbtRunner
 
-        profile = {**self.profile, "path": Path(self.profile.get("path", "")).stem}
-        key = json.dumps([fingerprint(), profile, self.variables], sort_keys=True, default=str)
-        if key not in _manifests:
-            outcome = dbtRunner().invoke([*_ALWAYS, "--no-write-json", "parse", *self._options()])
-            _raise_failure(outcome)
-            _manifests[key] = outcome.result
-        return _manifests[key]
+        if self.key not in _manifests:
+            manifest = read_manifest(self.state, self.key)
+            if manifest is None:
+                outcome = dbtRunner().invoke([*_ALWAYS, "--no-write-json", "parse", *self._options()])
+                _raise_failure(outcome)
+                manifest = outcome.result
+                keep_manifest(self.state, self.key)
+            _manifests[self.key] = manifest
+        return _manifests[self.key]
+
+    @property
+    def key(self) -> str:
+        """What the project as dbt reads it depends on, as a hash; no secret is part of it."""
+        return key_of(packaged("sql"), _replace_secrets(self.profile, lambda name, _: name), self.variables)
 
     def _options(self) -> list[str]:
         """All that dbt would otherwise look for in the working directory or in the environment."""
@@ -98,15 +109,20 @@ class DbtProject:
         except OSError as error:
             raise StorageError(f"dbt's folder {self.state} cannot be written: {error.strerror}.") from None
 
-    @contextmanager
-    def _environment(self) -> Iterator[None]:
-        secrets = secrets_of(self.profile)
-        os.environ.update(secrets)
-        try:
-            yield
-        finally:
-            for name in secrets:
-                del os.environ[name]
+
+@contextmanager
+def _environment(secrets: Mapping[str, str]) -> Iterator[None]:
+    """Without the variables that dbt would take settings from, and with the secrets that the profile names."""
+    others = {name: value for name, value in os.environ.items() if name.startswith(_DBTS_OWN)}
+    for name in others:
+        del os.environ[name]
+    os.environ.update(secrets)
+    try:
+        yield
+    finally:
+        for name in secrets:
+            del os.environ[name]
+        os.environ.update(others)
 
 
 def secrets_of(profile: Mapping[str, Any]) -> dict[str, str]:
