@@ -9,6 +9,15 @@ import pytest
 from statsig_runs.contract import AcceptedRun, RejectedRun, hash_payload, read_run
 from tests.support.one_run import NOW, payload
 
+OFF_THE_CALENDAR = "a time outside the years 1 to 9999 (UTC)"
+NO_DATE = "no date: neither `2023-12-11`, nor `20231211`, nor a date-time"
+
+
+def bucket_at(moment: str) -> dict[str, Any]:
+    events = [{"statusTimestamp": moment, "status": "x"}]
+    by_date = [{"dateStamp": "2023-12-11", "statuses": events}]
+    return {"source": "s", "latestSourceStatus": "x", "statusByDate": by_date}
+
 
 def read(run: Any, run_id: str | None = None) -> AcceptedRun | RejectedRun:
     body = run if isinstance(run, bytes) else json.dumps(run).encode()
@@ -55,13 +64,22 @@ def test_a_missing_field_is_named(name: str) -> None:
         ),
         (
             {"createdAt": "0001-01-01T00:00:00+14:00"},
-            "a time outside the years 1 to 9999 (UTC) - at `$.createdAt`",
+            f"{OFF_THE_CALENDAR} - at `$.createdAt`",
         ),
         (
             {"createdAt": "9999-12-31T23:59:59-14:00"},
-            "a time outside the years 1 to 9999 (UTC) - at `$.createdAt`",
+            f"{OFF_THE_CALENDAR} - at `$.createdAt`",
         ),
-        ({"dateStamps": ["2023-02-30"]}, "Invalid RFC3339 encoded date - at `$.dateStamps[0]`"),
+        ({"lastUpdatedAt": "0001-01-01T00:00:00+00:01"}, f"{OFF_THE_CALENDAR} - at `$.lastUpdatedAt`"),
+        (
+            {"runHistory": [{"statusTimestamp": "9999-12-31T23:59:59-00:01", "status": "x"}]},
+            f"{OFF_THE_CALENDAR} - at `$.runHistory[0].statusTimestamp`",
+        ),
+        (
+            {"granularHistory": [bucket_at("2023-12-13T00:00:00Z"), bucket_at("0001-01-01T00:00:00+14:00")]},
+            f"{OFF_THE_CALENDAR} - at `$.granularHistory[1].statusByDate[0].statuses[0].statusTimestamp`",
+        ),
+        ({"dateStamps": ["2023-12-11", "2023-02-30"]}, f"{NO_DATE} - at `$.dateStamps[1]`"),
         ({"sources": None}, "Expected `array`, got `null` - at `$.sources`"),
         (
             {"runHistory": [{"statusTimestamp": None, "status": "x"}]},
@@ -75,6 +93,69 @@ def test_a_missing_field_is_named(name: str) -> None:
 )
 def test_a_refusal_names_the_path(changes: dict[str, Any], reason: str) -> None:
     assert refusal(payload(**changes)).reason == reason
+
+
+@pytest.mark.parametrize("hidden", ["\\u0030001-01-01T00:00:00+14:00", "0001\\u002d01-01T00:00:00+14:00"])
+def test_no_escape_hides_a_time_off_the_calendar(hidden: str) -> None:
+    body = json.dumps(payload()).replace("2023-12-13T02:32:33.118Z", hidden)
+    assert OFF_THE_CALENDAR in refusal(body.encode()).reason
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("0001-01-01T00:00:00Z", datetime(1, 1, 1, tzinfo=UTC)),
+        ("0001-01-01T14:00:00+14:00", datetime(1, 1, 1, tzinfo=UTC)),
+        ("9999-12-31T23:59:59.9999999Z", datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)),
+        ("9999-12-31t23:59:59.999999999+00:00", datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)),
+        ("9999-12-31T10:00:00-13:59", datetime(9999, 12, 31, 23, 59, tzinfo=UTC)),
+        ("2023-12-13T02:30:55.9999999Z", datetime(2023, 12, 13, 2, 30, 56, tzinfo=UTC)),
+    ],
+)
+def test_a_time_at_the_edge_of_the_calendar_is_kept(text: str, moment: datetime) -> None:
+    outcome = read(payload(createdAt=text, lastUpdatedAt=text, runHistory=[{"statusTimestamp": text, "status": "x"}]))
+    assert isinstance(outcome, AcceptedRun)
+    run = outcome.run
+    assert run.createdAt == run.lastUpdatedAt == run.runHistory[0].statusTimestamp == moment
+    assert text in outcome.payload
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2023-12-11",
+        "20231211",
+        "2023-12-11T00:00:00Z",
+        "2023-12-11T23:59:59.999-08:00",
+        "2023-12-11T24:00",
+        "2023-12-11 05:00:00+0530",
+        "2023-12-11t05:00:00.1234567z",
+    ],
+)
+def test_a_date_stamp_is_the_date_that_is_written(text: str) -> None:
+    by_date = [{"dateStamp": text, "statuses": []}]
+    source = {"source": "s", "latestSourceStatus": "x", "statusByDate": by_date}
+    outcome = read(payload(dateStamps=[text], granularHistory=[source]))
+    assert isinstance(outcome, AcceptedRun)
+    assert outcome.run.dateStamps == [date(2023, 12, 11)]
+    assert outcome.run.granularHistory[0].statusByDate[0].dateStamp == date(2023, 12, 11)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "today", "11/12/2023", "2023-12", "2023-12-11T", "2023-12-11T99:00", "2023-W50-1", "2023-345", " 2023-12-11",
+     "2023-12-11\n", "0000-12-11", "20231311", "\u0662\u0660\u0662\u06631211", "2023-12-11T05:00:00 UTC", "1702252800"],
+)  # fmt: skip
+def test_a_date_stamp_in_another_form_is_refused(text: str) -> None:
+    assert refusal(payload(dateStamps=[text])).reason == f"{NO_DATE} - at `$.dateStamps[0]`"
+
+
+@pytest.mark.parametrize(
+    ("stamp", "kind"),
+    [(None, "null"), (20231211, "int"), (True, "bool"), (1.5, "float"), ([], "array"), ({}, "object")],
+)
+def test_a_date_stamp_that_is_no_text_is_refused_as_msgspec_refuses_a_text(stamp: Any, kind: str) -> None:
+    assert refusal(payload(dateStamps=[stamp])).reason == f"Expected `str`, got `{kind}` - at `$.dateStamps[0]`"
 
 
 def test_unknown_fields_are_accepted_and_kept_in_the_payload() -> None:
@@ -97,6 +178,35 @@ def test_a_refused_element_of_a_page_goes_by_the_id_it_claims() -> None:
 @pytest.mark.parametrize("body", [b"", b"null", b"[]", b'"x"', b"{", b"\xff", b"[" * 100_000, b'{"runID":"\\ud800"}'])
 def test_no_text_whatever_raises(body: bytes) -> None:
     assert refusal(body).reason
+
+
+@pytest.mark.parametrize(
+    ("found", "reason"),
+    [
+        (b'"x\\ud800y"', "half of a surrogate pair, which is no character - at `$.trigger`"),
+        (b'"\\uDFFF"', "half of a surrogate pair, which is no character - at `$.trigger`"),
+        (b"NaN", "JSON is malformed: invalid character (byte 0) - at `$.trigger`"),
+        (b"[" * 2_000 + b"]" * 2_000, "Expected `str`, got `array` - at `$.trigger`"),
+        (b'"\xff"', "'utf-8' codec can't decode byte 0xff in position 0: invalid start byte - at `$.trigger`"),
+        (b'"a\0b"', "JSON is malformed: invalid character (byte 2) - at `$.trigger`"),
+    ],
+)
+def test_a_run_that_cannot_be_decoded_is_kept_under_its_id_with_the_field_to_blame(found: bytes, reason: str) -> None:
+    refused = refusal(json.dumps(payload(runID="mine")).encode().replace(b'"scheduled"', found))
+    assert refused.run_id == "mine"
+    assert refused.reason == reason
+    assert len(refused.content_hash) == 64
+    refused.payload.encode()  # half of a pair would fail, as it does in a database
+    assert "\0" not in refused.payload
+
+
+@pytest.mark.parametrize("unknown", [b"[" * 2_000 + b"]" * 2_000, b"1e999", b"9" * 5_000, b'"\\ud800"', b"Infinity"])
+def test_an_unknown_field_that_cannot_be_decoded_refuses_its_run_with_a_reason(unknown: bytes) -> None:
+    refused = refusal(
+        json.dumps(payload(runID="mine", extra=0)).encode().replace(b'"extra": 0', b'"extra": ' + unknown)
+    )
+    assert refused.run_id == "mine"
+    assert refused.reason
 
 
 def test_a_nul_character_is_refused_since_no_database_stores_it() -> None:

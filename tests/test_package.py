@@ -17,7 +17,8 @@ from statsig_runs import errors
 PACKAGE = Path(statsig_runs.__file__).parent
 PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 ROOMS = [
-    {"contract", "errors", "packaged", "plan", "redact", "schemas", "simulator", "whole_files"},
+    {"errors", "json_text", "packaged", "plan", "redact", "schemas", "simulator", "whole_files"},
+    {"contract"},
     {"api", "logs", "models", "report", "settings", "tables"},
     {"fetch", "readers"},
     {"source"},

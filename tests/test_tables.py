@@ -33,6 +33,18 @@ def test_every_table_comes_with_its_columns_even_when_empty() -> None:
     assert all(table.num_rows == 0 for table in tables.values())
 
 
+def test_a_moment_is_kept_to_the_microsecond_at_the_edges_of_the_calendar_too() -> None:
+    moments = [
+        "0001-01-01T00:00:00Z",
+        "1969-12-31T23:59:59.999999Z",
+        "2023-12-13T02:30:55.992001Z",
+        "2262-04-11T23:47:16.854776Z",
+        "9999-12-31T23:59:59.999999Z",
+    ]
+    tables = build_tables([accept(runID=str(number), createdAt=text) for number, text in enumerate(moments)])
+    assert [row[3].isoformat().replace("+00:00", "Z") for row in rows(tables["ingestion_runs"])] == moments
+
+
 def test_events_are_numbered_oldest_first() -> None:
     run = accept(runHistory=history(("3", "c"), ("1", "a"), ("2", "b")))
     events = rows(build_tables([run])["run_status_events"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from operator import attrgetter
 from typing import Any, Final
 
@@ -21,6 +21,9 @@ TOMBSTONE: Final = "_dlt_tombstone"
 """Technical column: the row only says that the run has no rows here. Loaded rows hold null."""
 
 _TIMESTAMP: Final = pa.timestamp("us", tz="UTC")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_EXACT_SECONDS: Final = 2.0**32  # so far from 1970, until the year 2106, a float tells microseconds apart
 
 _COLUMNS: Final[dict[str, dict[str, pa.DataType]]] = {
     "ingestion_runs": {
@@ -254,7 +257,9 @@ def merge_buckets(
 def _timestamps(moments: Sequence[datetime]) -> pa.Array:
     # Arrow's own conversion of aware datetimes costs twice this
     seconds = np.fromiter(map(datetime.timestamp, moments), dtype=np.float64, count=len(moments))
-    return pa.array(np.rint(seconds * 1e6).astype(np.int64)).cast(_TIMESTAMP)
+    if (np.abs(seconds) < _EXACT_SECONDS).all():
+        return pa.array(np.rint(seconds * 1e6).astype(np.int64)).cast(_TIMESTAMP)
+    return pa.array([(moment - _EPOCH) // _MICROSECOND for moment in moments], pa.int64()).cast(_TIMESTAMP)
 
 
 def _table(table: str, columns: dict[str, Any]) -> pa.Table:
