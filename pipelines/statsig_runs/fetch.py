@@ -5,7 +5,6 @@ Order: what an earlier sync left over, the pages of the list, then by id whateve
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from statsig_runs.api import ConsoleApi, FailedRun, FetchedRun
 from statsig_runs.contract import AcceptedRun, MissingRun, RejectedRun
 from statsig_runs.errors import ApiError, ApiRequestError, RequestsSpentError
 from statsig_runs.plan import REPEATED_PAGES, KnownRun, ListedRun, Listing, Progress, reads
+from statsig_runs.redact import Redactor
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -73,9 +73,8 @@ class Fetch:
         self._failed: list[str] = []
         self._known = known
         self._unsettled = unsettled
-        # as it is, and as JSON writes it; a local server may take `test` for a key, but that is in `latestStatus` too
-        is_word = len(secret) < _SHORTEST_SECRET
-        self._secrets = set() if is_word else {secret.encode(), json.dumps(secret)[1:-1].encode()}
+        # a local server may take `test` for a key, but that is in `latestStatus` too
+        self._redactor = Redactor([secret] if len(secret) >= _SHORTEST_SECRET else [])
         self._brought: set[str] = set()
 
     @property
@@ -174,9 +173,7 @@ class Fetch:
         return self.is_cut
 
     def _validate(self, body: bytes, fetched_at: datetime, run_id: str | None = None) -> AcceptedRun | RejectedRun:
-        for secret in self._secrets:
-            body = body.replace(secret, b"console-***")
-        return contract.read_run(body, fetched_at=fetched_at, run_id=run_id)
+        return contract.read_run(self._redactor.scrub_payload(body), fetched_at=fetched_at, run_id=run_id)
 
 
 def fetch_everything(

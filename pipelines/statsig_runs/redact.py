@@ -1,53 +1,200 @@
-"""Secrets out of texts: errors, log lines, everything a person or a file may see.
+"""Secrets out of texts: errors, log lines, payloads, everything a person or a file may see.
 
-The Console API repeats the key it was sent in its 401 body, so no answer may be shown before it went through
-here. This module knows texts only: no HTTP, no settings.
+The Console API repeats the key it was sent in its 401 body, so nothing it answers may be shown or stored before it
+went through here. Texts are searched as they are, and as they read once their escapes are undone, layer by layer. This
+module knows texts only: no HTTP, no settings.
 """
 
 from __future__ import annotations
 
-import json
+import base64
+import html
 import logging
 import re
-from collections.abc import Iterable
-from urllib.parse import quote, quote_plus
+from collections.abc import Iterable, Iterator
 
 MASK = "***"
-_CONSOLE_KEY = r"console-[\w.~+/=%-]+"
+_KEY_MASK = f"console-{MASK}"
+_KEY_PREFIX = "console-"
+_CONSOLE_KEY = re.compile(rf"{_KEY_PREFIX}[\w.~+/=%-]+", re.IGNORECASE)
+
+_LAYERS = 8  # of escapes within escapes
+_NO_CHANCE = 8  # characters: the base64 of a secret as long as that stands in no text by chance
+_NO_WORD = 12  # characters: what follows `console-` is no word, if it is as long as that
+
+_HEX = "[0-9a-fA-F]"
+_ESCAPE = re.compile(
+    rf"""
+    [\\%&] (?:                              # first, because `re` looks for a set of characters quickly
+      (?<= \\ ) (?:
+          U ({_HEX}{{8}})                   # Python
+        | [uU] ({_HEX}{{4}})                # JSON and most languages
+        | u \{{ ({_HEX}{{1,6}}) \}}           # JavaScript
+        | [xX] ({_HEX}{{2}})
+        | ([0-7]{{3}})
+        | ([^a-zA-Z0-9])
+      )
+    | (?<= % ) (?:
+          ({_HEX}{{2}})                     # an address
+        | [uU] ({_HEX}{{4}})                # JavaScript's `escape`
+      )
+    | (?<= & ) (?:                         # HTML
+          \#[xX] 0* ({_HEX}{{1,6}}) ;?
+        | \# 0* ([0-9]{{1,7}}) ;?
+        | ([a-zA-Z][a-zA-Z0-9]* ;)
+      )
+    )
+    """,
+    re.VERBOSE,
+)
+_OCTAL, _BARE, _DECIMAL, _NAMED = 5, 6, 10, 11  # groups; the others are hexadecimal
+_BEGINS_ESCAPES = (b"\\", b"%", b"&")
+_JSON_STRING = re.compile(r'"([^"\\]*+(?:\\.[^"\\]*+)*+)"', re.DOTALL)
 
 
 class Redactor:
-    """Replaces known secrets, and whatever looks like a Console API key, by asterisks.
+    r"""Replaces known secrets, and whatever looks like a Console API key, by asterisks.
 
-    A secret is found as it is and in the forms it takes on its way into a text: quoted for an address, escaped
-    for JSON, or as Python's `repr` writes it; in any case.
+    A secret is found in any case, and behind escapes of JSON and Python (`\u002d`), of addresses (`%2D`) and of HTML
+    (`&#45;`): mixed, escaped again, or of some characters only. A long one is found in base64 and in hex as well, and
+    a Console API key without its `console-`.
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        forms = {form for secret in secrets if secret for form in _forms(secret)}
-        longest_first = sorted(forms, key=len, reverse=True)
-        self._pattern = re.compile("|".join([_CONSOLE_KEY, *map(re.escape, longest_first)]), re.IGNORECASE)
+        wanted = {part for secret in secrets if secret for part in (secret, _without_prefix(secret))}
+        plain = {reading for secret in wanted for reading in _readings(secret)}
+        coded = [form for secret in wanted if len(secret) >= _NO_CHANCE for form in _encodings(secret)]
+        longest_first = [re.escape(form) for form in sorted(plain, key=len, reverse=True)]
+        patterns = [*(pattern for _, pattern in coded), *longest_first]
+        self._known = [re.compile("|".join(patterns), re.IGNORECASE)] if patterns else []
+        needles = {form.lower() for form in (*plain, *(form for form, _ in coded))}
+        self._needles = [each for each in needles if not any(other in each for other in needles - {each})]
+        self._bytes = [needle.encode(errors="surrogatepass") for needle in self._needles]
 
     def __repr__(self) -> str:
         return "Redactor(***)"
 
     def scrub(self, text: str) -> str:
         """Return `text` without secrets; a Console API key becomes `console-***`."""
-        return self._pattern.sub(_mask, text)
+        if not _is_found([_KEY_PREFIX, *self._needles], text):
+            return text
+        return _mask(text, [_CONSOLE_KEY, *self._known])
+
+    def scrub_payload(self, body: bytes) -> bytes:
+        """Return a JSON text in which `console-***` stands for the known secrets; all else is as it was.
+
+        Only what is known is looked for: a source may be named `console-events`. What was JSON stays JSON, because
+        each of its strings is scrubbed by itself.
+        """
+        lowered = body.lower()
+        has_escapes = any(sign in body for sign in _BEGINS_ESCAPES)
+        if not has_escapes and not any(needle in lowered for needle in self._bytes):
+            return body
+        text = body.decode(errors="surrogateescape")
+        if not _is_found(self._needles, text):
+            return body
+        text = _JSON_STRING.sub(lambda string: f'"{_mask(string[1], self._known, _KEY_MASK)}"', text)
+        text = _mask(text, self._known, _KEY_MASK)  # no JSON after all, or a key of digits as a number
+        return text.encode(errors="surrogateescape")
 
 
-def _mask(match: re.Match[str]) -> str:
-    return f"console-{MASK}" if match[0].lower().startswith("console-") else MASK
+def _without_prefix(secret: str) -> str:
+    part = secret.removeprefix(_KEY_PREFIX)
+    return part if len(part) >= _NO_WORD else secret
 
 
-def _forms(secret: str) -> set[str]:
-    return {
-        secret,
-        quote(secret, safe=""),
-        quote_plus(secret),
-        json.dumps(secret)[1:-1],
-        repr(secret)[1:-1],
-    }
+def _readings(secret: str) -> set[str]:
+    """The secret as it reads once a text around it is unfolded; it may look like escapes itself."""
+    utf8 = secret.encode().decode("latin-1")  # an address spells bytes
+    utf16 = re.sub(r"[^\0-\uffff]", lambda match: _as_surrogates(match[0]), secret)  # JSON spells halves
+    forms = {secret, utf8, utf16}
+    forms |= {form.replace(" ", "+") for form in forms}
+    return {layer for form in forms for layer in _unfold(form)}
+
+
+def _as_surrogates(character: str) -> str:
+    code = character.encode("utf-16-be")
+    return "".join(chr(int.from_bytes(code[at : at + 2], "big")) for at in (0, 2))
+
+
+def _encodings(secret: str) -> Iterator[tuple[str, str]]:
+    """The secret in hex and in base64: what stands in every text that holds it, and a pattern of all that tells of it.
+
+    Base64 writes three bytes as four characters: how a text is written depends on how many bytes stand before it. The
+    characters at its ends hold bits of its neighbours, and are no part of what can be searched for.
+    """
+    whole = secret.encode()
+    yield whole.hex(), whole.hex()
+    sign = "[A-Za-z0-9+/_-]?"
+    for before, shared in enumerate((0, 2, 3)):
+        code = base64.b64encode(bytes(before) + whole).decode().rstrip("=")[shared:]
+        if (before + len(whole)) % 3:
+            code = code[:-1]
+        for form in {code, code.replace("+", "-").replace("/", "_")}:
+            yield form, f"{sign if before else ''}{re.escape(form)}{sign}={{0,2}}"
+
+
+def _unfold(text: str) -> Iterator[str]:
+    """The text, and what it reads as, layer by layer."""
+    for _ in range(_LAYERS):
+        yield text
+        inner = _ESCAPE.sub(_decode, text)
+        if inner == text:
+            return
+        text = inner
+    yield text
+
+
+def _decode(escape: re.Match[str]) -> str:
+    """The one character that an escape stands for, or the escape itself where there is no such character."""
+    kind = escape.lastindex or 0
+    sign = escape[kind]
+    if kind == _BARE:
+        return sign
+    if kind == _NAMED:
+        character = html.unescape(f"&{sign}")
+        return character if len(character) == 1 else escape[0]
+    code = int(sign, {_DECIMAL: 10, _OCTAL: 8}.get(kind, 16))
+    return chr(code) if code <= 0x10FFFF else escape[0]  # noqa: PLR2004  the end of Unicode
+
+
+def _is_found(needles: Iterable[str], text: str) -> bool:
+    return any(needle in layer.lower() for layer in _unfold(text) for needle in needles)
+
+
+def _mask(text: str, patterns: list[re.Pattern[str]], mask: str | None = None) -> str:
+    """Replace what the patterns find in any layer, by `mask` or by what fits."""
+    parts: list[str] = []
+    done = 0
+    for start, end, fitting in sorted(_find(text, patterns)):
+        if start >= done:
+            parts += text[done:start], mask or fitting
+        done = max(done, end)
+    return "".join([*parts, text[done:]])
+
+
+def _find(text: str, patterns: list[re.Pattern[str]]) -> Iterator[tuple[int, int, str]]:
+    """Where the patterns are found in any layer: start and end in the text itself, and a mask."""
+    starts = list(range(len(text) + 1))  # of each character of the layer, and the end of the last
+    outer = ""
+    for layer in _unfold(text):
+        starts = _carry(starts, outer)
+        for pattern in patterns:
+            for match in pattern.finditer(layer):
+                fitting = _KEY_MASK if match[0].lower().startswith(_KEY_PREFIX) else MASK
+                yield starts[match.start()], starts[match.end()], fitting
+        outer = layer
+
+
+def _carry(starts: list[int], outer: str) -> list[int]:
+    """Of each character of the next layer: where it starts in the text itself."""
+    carried: list[int] = []
+    done = 0
+    for escape in _ESCAPE.finditer(outer):
+        if len(_decode(escape)) == 1:
+            carried += starts[done : escape.start() + 1]
+            done = escape.end()
+    return carried + starts[done:]
 
 
 def scrub(text: str) -> str:

@@ -149,6 +149,25 @@ def test_an_answer_of_more_than_a_sane_size_is_refused(
     assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        KEY.encode("utf-16"),
+        *(b"".join(f"\\u{ord(sign):04x}".encode() for sign in KEY) * 200 + b" " * cut for cut in (0, 1, 70)),
+        *(b"-" * (length - 15) + KEY.encode() for length in (300, 2_000, 20_000, 100_000)),
+    ],
+)
+def test_no_part_of_the_key_is_shown_of_a_refusal_that_is_cut_or_in_another_charset(
+    body: bytes, open_api: Open
+) -> None:
+    with WireServer(send(http(418, body))) as server, pytest.raises(ApiError, match="answered 418") as failure:
+        open_api(server.url).read_run("r")
+    shown = str(failure.value)
+    assert len(shown) < 500
+    assert not any(KEY[at : at + 3] in shown.replace(" ", "") for at in range(len("console-"), len(KEY) - 3))
+    assert "\\u00" not in shown
+
+
 def test_a_retry_after_is_told_to_the_limiter(open_api: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[float] = []
     monkeypatch.setattr(RateLimiter, "pause", lambda _limiter, _sent_at, seconds: asked.append(seconds) or seconds)

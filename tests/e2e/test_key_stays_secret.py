@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import json
 import pickle
 import re
 import sqlite3
+from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,9 +31,17 @@ def spellings(key: str) -> set[str]:
     }
 
 
+def escaped_somehow(key: str) -> str:
+    """A pattern of the key's secret part with any of its characters escaped as JSON, HTML or an address do it."""
+    ways = [
+        rf"(?:{re.escape(c)}|\\+u{ord(c):04x}|%(?:25)*{ord(c):02x}|&#{ord(c)};)" for c in key.removeprefix("console-")
+    ]
+    return "".join(ways)
+
+
 def places(workplace: Workplace, key: str) -> list[str]:
     """Where the key is found below the workplace: file by file, packed or not, and in every text of every database."""
-    wanted = [re.escape(spelling) for spelling in spellings(key)]
+    wanted = [*(re.escape(spelling) for spelling in spellings(key)), escaped_somehow(key)]
     pattern = re.compile("|".join(wanted), re.IGNORECASE)
     binary = re.compile("|".join(wanted).encode(), re.IGNORECASE)
     found = []
@@ -123,3 +133,49 @@ def test_payloads_and_errors_that_repeat_the_key_are_loaded_without_it(
         f"select source from statsig_raw.ingestion_run_sources where run_id = '{TODAY[0]['runID']}'"
     )
     assert sources == [("Events of console-***",)]
+
+
+def test_a_key_that_comes_back_escaped_or_encoded_is_found_nowhere(
+    copy_of_yesterday: Callable[..., Workplace], simulator: Simulator
+) -> None:
+    key = simulator.api_key = KEYS[0]
+    forms = {
+        "hyphen": key.replace("-", r"\u002d"),
+        "all": "".join(f"\\u{ord(character):04X}" for character in key),
+        "twice": "".join(f"\\\\u{ord(character):04x}" for character in key),
+        "html": key.replace("Z", "&#90;"),
+        "address": key.replace("Z", "%255A"),
+        "base64": b64encode(f"user:{key}".encode()).decode(),
+    }
+
+    def answer(path: str, _: int) -> Reply | None:
+        run_id = path.rpartition("/")[2]
+        name, _, kind = run_id.partition(".")
+        if name not in forms:
+            return None
+        run = {**TODAY[0], "runID": run_id, "trigger": "KEY", "sources": ["KEY"], "latestStatus": "KEY", "KEY": "KEY"}
+        body = {"run": {"data": run}, "refused": {"data": {**run, "createdAt": "KEY"}}, "error": {"message": "KEY"}}[
+            kind
+        ]
+        return Reply(418 if kind == "error" else 200, json.dumps(body).replace("KEY", forms[name]).encode())
+
+    simulator.script = answer
+    workplace = copy_of_yesterday(STATSIG_API_KEY=key)
+    ids = [f"{name}.{kind}" for name in forms for kind in ("run", "refused", "error")]
+    done = workplace.run("sync", *(f"--run-id={each}" for each in ids), "--log-level", "debug")
+    assert done.code == 4, done.err
+    exported = workplace.run("export", "exported")
+    assert exported.code == 0, exported.err
+    assert_secret(workplace, key, done, exported)
+    assert not re.search(escaped_somehow(key), done.out + done.err, re.IGNORECASE)
+    triggers = workplace.query(
+        "select run_id, trigger from statsig_raw.ingestion_runs where run_id like '%.run' order by 1"
+    )
+    assert triggers == [
+        ("address.run", "console-***"),
+        ("all.run", "console-***"),
+        ("base64.run", "dXNlcjconsole-***"),
+        ("html.run", "console-***"),
+        ("hyphen.run", "console-***"),
+        ("twice.run", "console-***"),
+    ]

@@ -27,7 +27,7 @@ _REDIRECTS = range(300, 400)
 _NOT_AUTHORISED = {401, 403}
 _NOT_FOUND = 404
 _UNAVAILABLE = 503
-_SHOWN = 2000  # bytes of a foreign error page, before it is cut to one line
+_LOOKED_AT = 100_000  # bytes of a foreign error page; `scrub` cuts it to one line, once no secret can be cut in two
 
 T = TypeVar("T")
 
@@ -154,7 +154,7 @@ def _refusal(answer: Answer, scrub: Scrub) -> ApiRequestError | NotAuthorisedErr
         )
     message = _read_message(answer)
     if message is None:
-        message = answer.body[:_SHOWN].decode(errors="replace") or "no message"
+        message = answer.body[:_LOOKED_AT].decode(errors="replace") or "no message"
     message = scrub(message)
     if answer.status in _NOT_AUTHORISED:
         return NotAuthorisedError(

@@ -36,8 +36,9 @@ _CHUNK = 65_536
 _SERVER_ERRORS = 500
 _KEPT = "Nothing that was loaded is lost; run sync again."
 
-_SHOWN = 300  # characters of a text from outside, once the secrets in it are ...
-_LOOKED_AT = 10_000  # ... replaced
+_SHOWN = 300  # characters of a text from outside, once the secrets in it are replaced
+_LOOKED_AT = 20_000  # characters; a secret that is cut in two there is not recognised, ...
+_UNSURE = 10_000  # ... so the last of them are not shown
 
 T = TypeVar("T")
 
@@ -132,8 +133,11 @@ class Transport:
 
     def scrub(self, text: str) -> str:
         """Make a text from outside fit to be shown: no secrets, one line of some 300 printable characters."""
-        line = "".join(c if c.isprintable() else " " for c in self._redactor.scrub(text[:_LOOKED_AT]))
-        return line if len(line) <= _SHOWN else f"{line[:_SHOWN]}…"
+        known = text.replace("\0", "")  # a text of two bytes a character, taken for one of one
+        shown = self._redactor.scrub(known[:_LOOKED_AT])
+        is_cut = len(known) > _LOOKED_AT
+        line = "".join(c if c.isprintable() else " " for c in (shown[:-_UNSURE] if is_cut else shown))
+        return f"{line[:_SHOWN]}…" if is_cut or len(line) > _SHOWN else line
 
     def close(self) -> None:
         """Close the idle connections."""
