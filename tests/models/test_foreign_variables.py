@@ -25,6 +25,7 @@ from tests.support.published_runs import run_command
 from tests.support.workplace import contents
 
 NO_SETTINGS = {
+    "TERM": "decides on colours under Windows",
     "DO_NOT_TRACK": "turns off what is off here",
     "PYTEST_CURRENT_TEST": "keeps the same numbers of a process in dbt's own tests",
     "AWS_ACCESS_KEY_ID": "of a plugin for Excel files, which is not asked for",
