@@ -10,6 +10,7 @@ import json
 import os
 import re
 import tomllib
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -19,7 +20,10 @@ from statsig_runs.errors import ConfigurationError
 from statsig_runs.packaged import packaged
 
 SECTION: Final = "sources.statsig_runs"
+DEFAULTS: Final = "statsig-runs defaults"
+"""What dlt calls the provider of the package's own settings."""
 _TELEMETRY: Final = "RUNTIME__DLTHUB_TELEMETRY"
+_WHERE_SETTINGS_ARE: Final = frozenset({"DLT_PROJECT_DIR", "DLT_CONFIG_FOLDER"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +87,16 @@ def prepare_dlt() -> None:
     from dlt.common.configuration.providers import CustomLoaderDocProvider
     from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 
-    name = "statsig-runs defaults"
-    if name not in [provider.name for provider in Container()[PluggableRunContext].providers.providers]:
+    if DEFAULTS not in [provider.name for provider in Container()[PluggableRunContext].providers.providers]:
         dlt.config.register_provider(
-            CustomLoaderDocProvider(name, packaged_defaults, supports_secrets=False, locations=[])
+            CustomLoaderDocProvider(DEFAULTS, packaged_defaults, supports_secrets=False, locations=[])
         )
+
+
+def forget_variables_of_dlt() -> None:
+    """Drop what dlt reads past its settings, some of it while it is imported: to be called before that."""
+    for name in [name for name in os.environ if name.startswith("DLT_") and name not in _WHERE_SETTINGS_ARE]:
+        del os.environ[name]
 
 
 def load_settings(**overrides: Any) -> Settings:
@@ -103,7 +112,7 @@ def load_settings(**overrides: Any) -> Settings:
     except ConfigurationError:
         raise
     except Exception as error:  # noqa: BLE001  dlt and the parsers below it raise what they like
-        raise ConfigurationError(f"The settings cannot be read: {_in_one_line(error)}") from None
+        raise ConfigurationError(f"The settings cannot be read: {in_one_line(error)}") from None
     values["api_key"] = values["api_key"] or os.environ.get("STATSIG_API_KEY")
     if values["settle_days"] < 0 or values["settle_hours"] < 0:
         raise ConfigurationError("settle_days and settle_hours cannot be negative.")
@@ -154,11 +163,19 @@ _PROJECT: Final = re.compile("[A-Za-z0-9_]+")
 _SECRETS: Final = {"api_key", "slack_incoming_hook"}
 
 
+def _path(name: str) -> str:
+    return f"runtime.{name}" if name == "slack_incoming_hook" else f"{SECTION}.{name}"
+
+
+SETTINGS: Final = frozenset(map(_path, (*_KINDS, *(f"checks.{name}" for name in _CHECK_KINDS))))
+"""Every setting by its whole name."""
+
+
 def _read(name: str, override: Any = None) -> Any:
     import dlt
 
     kind = (_KINDS | _CHECK_KINDS)[name.removeprefix("checks.")]
-    path = f"runtime.{name}" if name == "slack_incoming_hook" else f"{SECTION}.{name}"
+    path = _path(name)
     value = override
     if value is None:
         value = (dlt.secrets if name in _SECRETS else dlt.config).get(path)
@@ -178,7 +195,9 @@ def _read(name: str, override: Any = None) -> Any:
 
 
 def _is_telemetry_configured() -> bool:
-    homes = (Path(os.environ.get("DLT_PROJECT_DIR", ".")) / ".dlt", Path.home() / ".dlt")
+    homes = [Path(os.environ.get("DLT_PROJECT_DIR", ".")) / ".dlt"]
+    with suppress(RuntimeError):  # a user without a home
+        homes.append(Path.home() / ".dlt")
     for file in (home / name for home in homes for name in ("config.toml", "secrets.toml")):
         try:
             runtime = tomllib.loads(file.read_text(encoding="utf-8")).get("runtime", {})
@@ -189,5 +208,6 @@ def _is_telemetry_configured() -> bool:
     return False
 
 
-def _in_one_line(error: BaseException) -> str:
+def in_one_line(error: BaseException) -> str:
+    """The beginning of an error's text, without its line breaks."""
     return " ".join(str(error).split())[:500] or type(error).__name__  # dlt names the file first, then the place in it

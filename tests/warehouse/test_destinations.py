@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from statsig_runs.dlt_context import own_names_only
 from statsig_runs.errors import ConfigurationError
 from statsig_runs.models.dbt_project import DbtProject
 from statsig_runs.schemas import Schemas
@@ -35,12 +37,13 @@ FIELDS = {
 
 
 @pytest.fixture(autouse=True)
-def empty_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """No setting of this machine gets in."""
+def empty_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """No setting of this machine gets in, and dlt sees what the command lets it see."""
     for name in [name for name in os.environ if name.startswith(("DESTINATION__", "CREDENTIALS"))]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
-    return tmp_path
+    with own_names_only():
+        yield tmp_path
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones(tmp_path: Path) -> None:

@@ -40,7 +40,9 @@ def common(command: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(command)
     def wrapped(*args: Any, log_level: str | None, log_format: str, **kwargs: Any) -> Any:
         from statsig_runs.logs import configure_logging
+        from statsig_runs.settings import forget_variables_of_dlt
 
+        forget_variables_of_dlt()
         configure_logging(log_level, log_format)
         return command(*args, **kwargs)
 
@@ -65,12 +67,14 @@ def regular_file(_context: click.Context, _option: click.Parameter, path: Path |
 
 def open_project(database: Path, **overrides: Any) -> tuple[Warehouse, Settings]:
     """The settings, and the warehouse they and `--database` name."""
+    from statsig_runs.dlt_context import own_names_only
     from statsig_runs.logs import adopt_dlt_logs
     from statsig_runs.redact import Redactor, install_log_filter
     from statsig_runs.schemas import Schemas
     from statsig_runs.settings import load_settings
     from statsig_runs.warehouse import open_warehouse
 
+    click.get_current_context().with_resource(own_names_only())
     settings = load_settings(**overrides)
     adopt_dlt_logs()
     warehouse = open_warehouse(database, Schemas.of_project(settings.project), settings.destination or "duckdb")
