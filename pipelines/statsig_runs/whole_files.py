@@ -11,10 +11,14 @@ from secrets import token_hex
 
 
 @contextmanager
-def replacing(file: Path) -> Iterator[Path]:
+def replacing(file: Path, *, read_only: bool = False) -> Iterator[Path]:
     """A path beside `file` to write to; what is there at the end takes the place of `file`.
 
     The folder is created. If anything fails, the old file stays as it was, and nothing is left beside it.
+
+    Args:
+        file: the file to replace.
+        read_only: nobody may write into the new file, not its owner either; it can be replaced again all the same.
 
     Raises:
         OSError: the draft cannot be put in place.
@@ -25,6 +29,8 @@ def replacing(file: Path) -> Iterator[Path]:
         yield draft
         with draft.open("rb+") as written:
             os.fsync(written.fileno())  # or a power cut could leave the new name with nothing in it
+        if read_only:
+            draft.chmod(draft.stat().st_mode & 0o444)
         draft.replace(file)
     finally:
         draft.unlink(missing_ok=True)

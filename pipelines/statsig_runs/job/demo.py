@@ -73,7 +73,7 @@ def _describe(warehouse: Warehouse) -> None:
             (rows,) = connection.execute(f"select count(*) from {warehouse.schemas.marts}.{mart}").fetchone() or (0,)  # noqa: S608
             click.echo(f"  {mart:<24}{rows:>8,} rows")
     shown = _relative(published.file)
-    click.echo(f"\nThree queries to try next (any DuckDB client can open {shown}):")
+    click.echo(f"\nThree queries to try next (any DuckDB client can open the file: duckdb -readonly {shown}):")
     database = _relative(warehouse.database)
     for question, sql in QUERIES:
         click.echo(f'\n  # {question}\n  statsig-runs query --database {database} "{sql}"')

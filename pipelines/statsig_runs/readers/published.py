@@ -36,7 +36,8 @@ def reading(warehouse: Warehouse) -> Iterator[duckdb.DuckDBPyConnection]:
         connection = published.open()
     except (OSError, duckdb.Error) as error:
         raise StorageError(
-            f"{published.file} cannot be read: {error}\nCheck its permissions; `statsig-runs transform` writes it anew."
+            f"{published.file} cannot be read: {error}\nCheck its permissions. Where it is damaged, the next sync or "
+            f"`statsig-runs transform` writes it anew from {published.database}."
         ) from None
     with connection:
         schemas = {name for (name,) in connection.execute("select schema_name from duckdb_schemas()").fetchall()}

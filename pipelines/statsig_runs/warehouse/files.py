@@ -158,7 +158,8 @@ class Warehouse:
         if "Could not set lock" in text:
             return StorageError(
                 f"{self.database} is open in another program, so nothing was changed. Close it there; to read while "
-                f"syncs run, open the published copy {self.published.file} instead.\n{text}"
+                f"syncs run, open the published copy instead:\n  duckdb -readonly {quote(str(self.published.file))}\n"
+                f"{text}"
             )
         told = (
             f"{self.database} cannot be written: {text}\nWhat was loaded before is kept. Check free space and "

@@ -2,11 +2,18 @@
 
 It is in the folder `published` beside the database and has its name. It is replaced whole and at once, and whoever has
 the old one open keeps it. This module writes it, opens it, names it and takes a lost database back from it.
+
+DuckDB opens a file to write unless it is told not to. Somebody who does that to the copy locks all others out, and what
+is written stands in a log beside it (`statsig_runs.duckdb.wal`). The log belongs to that version alone: beside the next
+one it makes every open fail. So nobody may write into the copy, a publication takes such a log away, and our own
+commands read a private copy where somebody is in their way all the same: root may write into any file.
 """
 
 from __future__ import annotations
 
+import logging
 import shutil
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +22,8 @@ from statsig_runs.whole_files import remove_unfinished, replacing
 
 if TYPE_CHECKING:
     import duckdb
+
+log = logging.getLogger(__name__)
 
 
 def folder_for_readers(database: Path) -> Path:
@@ -32,6 +41,7 @@ class Published:
     def __init__(self, database: Path) -> None:
         self.database = database
         self.file = folder_for_readers(database) / database.name
+        self._log = self.file.with_name(f"{self.file.name}.wal")
 
     @property
     def report(self) -> Path:
@@ -39,10 +49,10 @@ class Published:
         return self.file.with_name("report.html")
 
     def publish(self) -> None:
-        """Replace the copy by the database as it is now. To be called under the lock.
+        """Replace the copy by the database as it is now, and open it once. To be called under the lock.
 
         Raises:
-            StorageError: the copy could not be written; the last one is still there.
+            StorageError: the copy could not be written, or not be read; the last one is still there.
         """
         import duckdb
 
@@ -50,13 +60,28 @@ class Published:
             with duckdb.connect(str(self.database)) as connection:
                 connection.execute("checkpoint")  # a copy made while a WAL exists loses the WAL's rows
             remove_unfinished(self.file)
-            with replacing(self.file) as draft:
+            with replacing(self.file, read_only=True) as draft:
                 shutil.copyfile(self.database, draft)
+                _look_into(draft)
+                self._log.unlink(missing_ok=True)
+            self._look_into_published()
         except (OSError, duckdb.Error) as error:
             raise StorageError(
                 f"The new data could not be published: {error}. It is loaded in {self.database}; readers still have "
                 "the last good copy. Free some space or mend the folder's permissions, then sync again."
             ) from None
+
+    def _look_into_published(self) -> None:
+        """Who has the last copy open to write may have written a log since that was taken away."""
+        import duckdb
+
+        try:
+            _look_into(self.file)
+        except duckdb.Error as error:
+            if _is_locked(error):  # by somebody who was quicker than we are; what is in the file is known to be good
+                return
+            self._log.unlink(missing_ok=True)
+            _look_into(self.file)
 
     def restore(self) -> None:
         """Make the database anew from the copy, which stays.
@@ -73,7 +98,8 @@ class Published:
 
         Raises:
             ConfigurationError: nothing was published yet.
-            duckdb.Error: the copy is damaged.
+            duckdb.Error: the copy is damaged, or may not be read.
+            OSError: somebody has it open to write, and there is no room for a private copy.
         """
         import duckdb
 
@@ -82,6 +108,38 @@ class Published:
                 f"Nothing has been published at {self.file} yet. Run `statsig-runs sync` first, or name the "
                 "database with --database."
             )
-        connection = duckdb.connect(str(self.file), read_only=True)
+        try:
+            connection = duckdb.connect(str(self.file), read_only=True)
+        except duckdb.Error as error:
+            if not (_is_locked(error) or self._log.exists()):
+                raise
+            log.warning(
+                "%s is open to write in another program, or was: reading it as it was published. Others cannot open it "
+                "until it is closed there or a sync has published again. Open it read only: duckdb -readonly. %s",
+                self.file,
+                error,
+            )
+            connection = self._open_aside()
         connection.execute("set timezone = 'UTC'")
         return connection
+
+    def _open_aside(self) -> duckdb.DuckDBPyConnection:
+        """Open a private copy, of the file alone. Its name can go at once: DuckDB keeps the file open."""
+        import duckdb
+
+        with tempfile.TemporaryDirectory(prefix="statsig-runs-") as folder:
+            aside = Path(folder) / self.file.name
+            shutil.copyfile(self.file, aside)
+            return duckdb.connect(str(aside), read_only=True)
+
+
+def _look_into(file: Path) -> None:
+    """Read a database's catalogue once; what cannot be read now would fail for every reader."""
+    import duckdb
+
+    with duckdb.connect(str(file), read_only=True) as connection:
+        connection.execute("select count(*) from duckdb_tables()").fetchall()
+
+
+def _is_locked(error: duckdb.Error) -> bool:
+    return "Could not set lock" in str(error)
