@@ -13,16 +13,25 @@ endif
 # every platform and Python in one file; hashes, and no addresses
 LOCK := --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet
 
-.PHONY: demo test bench lock clean
+# tests that share a fixture share a process, see tests/conftest.py
+PYTEST := $(BIN)/pytest -n logical --dist loadgroup
+
+.PHONY: help demo test test-engines bench lock clean
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.run  ## run the whole pipeline against the built-in local Console API
 	$(BIN)/statsig-runs demo
 
-test: $(VENV)/.dev  ## all checks and tests
+test: $(VENV)/.dev  ## all checks, and the tests that need no other engine than DuckDB
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest
+	$(PYTEST) --ignore tests/engines
+
+test-engines: $(VENV)/.dev  ## the tests of the other engines; those whose server or extra is not there are skipped
+	$(PYTEST) tests/engines
 
 bench: $(VENV)/.dev  ## the benchmarks, each beside its peer
 	$(BIN)/python bench/fetch.py
@@ -34,7 +43,7 @@ lock:  ## write the locked requirements anew, within the bounds of pyproject.tom
 	uv pip compile pyproject.toml --constraint requirements/dev.txt $(LOCK) --output-file requirements/run.txt
 	echo hatchling | uv pip compile - --constraint requirements/dev.txt $(LOCK) --output-file requirements/build.txt
 
-clean:
+clean:  ## remove the environment and what was built
 	rm -rf $(VENV) build dist
 
 $(BIN)/python:

@@ -1,4 +1,8 @@
-"""What all tests share: a Ctrl-C that works, and published copies that many read and none writes."""
+"""What all tests share: a Ctrl-C that works, and published copies that many read and none writes.
+
+With `pytest -n 2 --dist loadgroup`, as `make test` runs them, tests that read the same copy share a process, and so do
+the tests of a file: what is costly to build is built once.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,17 @@ import pytest
 from statsig_runs.warehouse import Warehouse
 from tests.support.published_runs import all_runs, publish
 from tests.support.report_runs import build_troubled
+
+SHARED = ("undisturbed", "synced_yesterday", "troubled", "published", "without_runs", "duckdb_file")
+"""The costly fixtures of a session; a test that uses two of them counts for the one that is named first."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say which tests share a process."""
+    for item in items:
+        used = getattr(item, "fixturenames", ())
+        group = next((name for name in SHARED if name in used), item.path.stem)
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(autouse=True)
@@ -40,4 +55,4 @@ def without_runs(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
 @pytest.fixture(scope="session")
 def troubled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The marts of a week in which much went wrong, for the page."""
-    return build_troubled(tmp_path_factory.mktemp("troubled") / "runs.duckdb")
+    return build_troubled(tmp_path_factory.mktemp("troubled") / "statsig_runs.duckdb")

@@ -52,7 +52,7 @@ def sync_project(folder: Path, project: str) -> None:
 
 def warehouse_of(folder: Path, project: str) -> Warehouse:
     schemas = Schemas.of_project(project)
-    return open_warehouse(folder / "runs.duckdb", schemas, "ducklake")
+    return open_warehouse(folder / "statsig_runs.duckdb", schemas, "ducklake")
 
 
 def read(folder: Path, mart: str, project: str = "shop") -> Table:

@@ -46,7 +46,7 @@ def folder(database: str, tmp_path_factory: pytest.TempPathFactory) -> Path:  # 
 
 def warehouse_of(folder: Path, project: str) -> Warehouse:
     schemas = Schemas.of_project(project)
-    return open_warehouse(folder / "runs.duckdb", schemas, "postgres")
+    return open_warehouse(folder / "statsig_runs.duckdb", schemas, "postgres")
 
 
 def read(database: str, mart: str, schema: str = "statsig_shop") -> Table:

@@ -50,7 +50,7 @@ def warehouse(folder: Path) -> Warehouse:
 
 def warehouse_of(folder: Path, project: str = "") -> Warehouse:
     schemas = Schemas.of_project(project)
-    return open_warehouse(folder / "runs.duckdb", schemas, "filesystem")
+    return open_warehouse(folder / "statsig_runs.duckdb", schemas, "filesystem")
 
 
 def read(mart: str, schema: str = "statsig") -> Table:
@@ -117,12 +117,12 @@ def test_an_address_that_sail_cannot_read_is_refused(tmp_path: Path, monkeypatch
     monkeypatch.setenv("DESTINATION__FILESYSTEM__BUCKET_URL", str(tmp_path / "two words"))
 
     with pytest.raises(ConfigurationError, match="Choose another bucket_url"):
-        open_warehouse(tmp_path / "runs.duckdb", destination="filesystem")
+        open_warehouse(tmp_path / "statsig_runs.duckdb", destination="filesystem")
 
 
 @pytest.mark.usefixtures("warehouse")
 def test_the_log_is_the_commands_own(folder: Path) -> None:
-    call = [COMMAND, "transform", "--destination", "filesystem", "--database", folder / "runs.duckdb"]
+    call = [COMMAND, "transform", "--destination", "filesystem", "--database", folder / "statsig_runs.duckdb"]
     done = subprocess.run([*call, "--log-format", "json"], check=True, capture_output=True, text=True, cwd=folder)
 
     lines = [json.loads(line) for line in done.stderr.splitlines()]

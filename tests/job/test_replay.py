@@ -27,7 +27,7 @@ from tests.support.one_run import NOW, history, payload
 
 @pytest.fixture
 def warehouse(tmp_path: Path) -> Warehouse:
-    warehouse = open_warehouse(tmp_path / "runs.duckdb")
+    warehouse = open_warehouse(tmp_path / "statsig_runs.duckdb")
     warehouse.prepare()
     return warehouse
 

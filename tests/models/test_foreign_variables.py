@@ -182,7 +182,9 @@ def resolved(project: DbtProject, monkeypatch: pytest.MonkeyPatch) -> dict[str, 
 
 
 def test_no_variable_changes_a_flag_alone_or_with_all_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    project = DbtProject(tmp_path, {"type": "duckdb", "path": str(tmp_path / "runs.duckdb"), "schema": "statsig"}, {})
+    project = DbtProject(
+        tmp_path, {"type": "duckdb", "path": str(tmp_path / "statsig_runs.duckdb"), "schema": "statsig"}, {}
+    )
     expected = resolved(project, monkeypatch)
     assert (expected["EMPTY"], expected["RESOURCE_TYPES"], expected["TARGET"]) == (False, (), "main")
     variables = all_variables()

@@ -25,18 +25,23 @@ MARTS = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Path:
-    """Raw tables of the written week, no mart."""
-    warehouse.load(tmp_path / "runs.duckdb", all_runs())
-    return tmp_path / "runs.duckdb"
-
-
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Build]:
-    database = tmp_path_factory.mktemp("built") / "runs.duckdb"
+    """The marts of the written week; tests that write work on copies."""
+    database = tmp_path_factory.mktemp("built") / "statsig_runs.duckdb"
     warehouse.load(database, all_runs())
     return database, build_models(database)
+
+
+@pytest.fixture
+def database(built: tuple[Path, Build], tmp_path: Path) -> Path:
+    """A copy of them."""
+    return Path(shutil.copy(built[0], tmp_path))
+
+
+def project(database: Path) -> DbtProject:
+    profile = {"type": "duckdb", "path": str(database), "schema": "statsig", "settings": {"TimeZone": "UTC"}}
+    return DbtProject(database.parent / "dbt", profile, {})
 
 
 def query(database: Path, sql: str) -> list[tuple]:
@@ -48,10 +53,8 @@ def files_below(folder: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
 
 
-def test_every_unit_test_of_the_dbt_project_passes(built: tuple[Path, Build], tmp_path: Path):
-    profile = {"type": "duckdb", "path": str(built[0]), "schema": "statsig", "threads": 1}
-    profile["settings"] = {"TimeZone": "UTC"}
-    results = DbtProject(tmp_path, profile, {}).invoke(["test", "--select", "test_type:unit"]).results
+def test_every_unit_test_of_the_dbt_project_passes(database: Path):
+    results = project(database).invoke(["test", "--select", "test_type:unit"]).results
     assert len(results) >= 20
     assert [result.node.name for result in results if result.status != "pass"] == []
 
@@ -72,14 +75,11 @@ ONE_RUN = "where run_id = (select min(run_id) from statsig.fct_source_date_stage
         ("assert_stages_add_up_to_their_history", f"update statsig.fct_run_stages set error_count = 9 {ONE_RUN}"),
     ],
 )
-def test_every_data_test_finds_what_it_is_there_for(built: tuple[Path, Build], tmp_path: Path, name: str, damage: str):
-    database = Path(shutil.copy(built[0], tmp_path))
-    profile = {"type": "duckdb", "path": str(database), "schema": "statsig", "settings": {"TimeZone": "UTC"}}
-    project = DbtProject(tmp_path, profile, {})
-    project.invoke(["test", "--select", name])
+def test_every_data_test_finds_what_it_is_there_for(database: Path, name: str, damage: str):
+    project(database).invoke(["test", "--select", name])
     query(database, damage)
     with pytest.raises(ModelsError, match=name):
-        project.invoke(["test", "--select", name])
+        project(database).invoke(["test", "--select", name])
 
 
 def test_the_damage_above_is_done_to_every_test_there_is():
@@ -131,7 +131,6 @@ def test_a_build_leaves_no_handle_on_the_database_and_no_file_beside_the_models(
 
 
 def test_a_failed_build_names_the_test_and_the_next_one_makes_it_good(database: Path):
-    build_models(database)
     twice = "insert into statsig_raw.ingestion_runs select * from statsig_raw.ingestion_runs"
     query(database, f"{twice} order by run_id limit 1")
     query(database, "update statsig_raw.ingestion_runs set fetched_at = fetched_at + interval 1 hour")
@@ -150,7 +149,6 @@ def test_a_failed_build_names_the_test_and_the_next_one_makes_it_good(database: 
 
 
 def test_a_run_that_is_gone_from_the_raw_tables_is_gone_from_every_mart(database: Path):
-    build_models(database)
     (gone,) = query(database, "select min(run_id) from statsig_raw.ingestion_runs")[0]
     query(database, f"delete from statsig_raw.ingestion_runs where run_id = '{gone}'")
     build_models(database)
@@ -159,14 +157,13 @@ def test_a_run_that_is_gone_from_the_raw_tables_is_gone_from_every_mart(database
 
 
 def test_raw_tables_that_are_not_there_are_named_with_what_to_do(tmp_path: Path):
-    duckdb.connect(str(tmp_path / "runs.duckdb")).close()
+    duckdb.connect(str(tmp_path / "statsig_runs.duckdb")).close()
     with pytest.raises(ModelsError, match="statsig-runs sync") as caught:
-        build_models(tmp_path / "runs.duckdb")
+        build_models(tmp_path / "statsig_runs.duckdb")
     assert "ingestion_runs" in str(caught.value)
 
 
 def test_a_load_shows_without_a_build_also_in_a_copy_of_the_file_under_another_name(database: Path, tmp_path: Path):
-    build_models(database)
     assert query(database, "select * from statsig.fct_loads") == []
     counts = (
         "new_count bigint, changed_count bigint, unchanged_count bigint, rejected_count bigint, missing_count bigint"
@@ -192,7 +189,6 @@ def test_a_load_shows_without_a_build_also_in_a_copy_of_the_file_under_another_n
     ids=["settle_hours", "terminal_success_statuses"],
 )
 def test_a_changed_setting_changes_runs_that_did_not_change(database: Path, change: Callable[[Path], Build]):
-    build_models(database)
     outcomes = (
         "select run_id, outcome from statsig.fct_runs union all select run_id, outcome from statsig.fct_source_dates"
     )

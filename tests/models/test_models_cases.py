@@ -16,7 +16,7 @@ LEAP_DAY = date(2024, 2, 29)
 
 @pytest.fixture(scope="module", params=[build_by_oracle, build_by_sql], ids=["oracle", "sql"])
 def marts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):
-    return request.param(tmp_path_factory.mktemp("cases") / "cases.duckdb", all_runs())
+    return request.param(tmp_path_factory.mktemp("cases") / "statsig_runs.duckdb", all_runs())
 
 
 def find(rows: list[oracle.Row], **keys: object) -> oracle.Row:

@@ -40,7 +40,7 @@ def build(request: pytest.FixtureRequest):
 
 @pytest.fixture(scope="module")
 def example(build, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[oracle.Row]]:
-    database = tmp_path_factory.mktemp("example") / "example.duckdb"
+    database = tmp_path_factory.mktemp("example") / "statsig_runs.duckdb"
     return build(database, [(example_run(), at("2023-12-13T03:00:00"))])
 
 

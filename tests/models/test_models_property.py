@@ -40,7 +40,7 @@ def assert_marts_are(expected: dict[str, list[oracle.Row]], database: Path, worl
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One place for all examples: dbt reads a project anew for each database it has not seen."""
-    return tmp_path_factory.mktemp("generated") / "runs.duckdb"
+    return tmp_path_factory.mktemp("generated") / "statsig_runs.duckdb"
 
 
 def emptied(database: Path) -> Path:

@@ -35,7 +35,7 @@ def without_buckets() -> list:
     ],
 )
 def test_the_marts_are_right_with(folder: Path, state: str, runs: list):
-    database = folder / f"{state}.duckdb"
+    database = folder / state / "statsig_runs.duckdb"
     actual = warehouse.build_by_sql(database, runs)
     expected = oracle.build_marts(runs)
     for mart in oracle.KEYS:
@@ -47,7 +47,7 @@ def test_the_marts_are_right_with(folder: Path, state: str, runs: list):
 def test_runs_that_were_all_rejected_leave_every_mart_empty(folder: Path):
     rejected = read_run(b'{"runID": "broken"}', fetched_at=at("2024-03-02T09:30:00"))
     assert isinstance(rejected, RejectedRun)
-    database = folder / "rejected.duckdb"
+    database = folder / "rejected" / "statsig_runs.duckdb"
     warehouse.load(database, [], [rejected])
     warehouse.build(database)
     assert all(rows == [] for rows in warehouse.read_marts(database).values())
@@ -65,7 +65,7 @@ def test_a_word_added_to_the_catalogue_changes_the_runs_that_were_built_before(
         "2024-03-01T00:04:00.000 metrics_error",
     )
     fetched = [(payload("taught", [], [], run, {}), at("2024-03-01T00:04:00") + timedelta(hours=25)), *all_runs()]
-    database = folder / "taught.duckdb"
+    database = folder / "taught" / "statsig_runs.duckdb"
     before = warehouse.build_by_sql(database, fetched)
     taught = next(row for row in before["fct_runs"] if row["run_id"] == "taught")
     assert (taught["outcome"], taught["download_seconds"], taught["error_count"]) == ("failed", None, 1)

@@ -25,7 +25,7 @@ SECTION = re.compile(
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("readme") / "readme.duckdb"
+    path = tmp_path_factory.mktemp("readme") / "statsig_runs.duckdb"
     warehouse.load(path, [(run, NOW) for run in generate_runs(600, seed=1, until=NOW)])
     warehouse.build(path)
     return path

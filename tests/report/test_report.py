@@ -218,7 +218,7 @@ def test_a_year_of_daily_data_weighs_at_most_2_mb(tmp_path):
         for number in range(10)
         for n, day in enumerate(days)
     ]
-    published = build_published(tmp_path / "runs.duckdb", runs)
+    published = build_published(tmp_path / "statsig_runs.duckdb", runs)
     output = write_report(published, tmp_path / "report.html")
     assert output.stat().st_size <= 2_000_000
     text = output.read_text()
@@ -242,7 +242,7 @@ def test_before_the_first_run_the_page_says_what_to_do(troubled, tmp_path):
 
 def test_a_newest_day_that_is_over_is_not_called_open(tmp_path):
     runs = [day_of("Orders", "2026-11-22", *HEALTHY)]
-    text = read(build_published(tmp_path / "runs.duckdb", runs), tmp_path).text
+    text = read(build_published(tmp_path / "statsig_runs.duckdb", runs), tmp_path).text
     assert "Shown: 1 run created 2026-11-22." in text
     assert "By the day in which a run was created" in text
     assert "that is not over" not in text
@@ -284,7 +284,7 @@ def test_the_summary_says_of_its_hours_that_they_are_since_the_last_success(trou
 def test_a_date_stamp_far_ahead_does_not_end_the_grid(tmp_path):
     runs = [day_of("Orders", f"2026-11-{day}", *HEALTHY) for day in (21, 22)]
     ahead = payload("ahead", ["Orders"], ["2226-11-21"], history(*AHEAD), {("Orders", "2226-11-21"): history(*AHEAD)})
-    published = build_published(tmp_path / "runs.duckdb", [*runs, ahead])
+    published = build_published(tmp_path / "statsig_runs.duckdb", [*runs, ahead])
     html = write_report(published, tmp_path / "report.html").read_text()
     assert re.findall(r'abbr="([\d-]+)"', html) == ["2026-11-20", "2026-11-21"]
     assert ">Sat 21 Nov</text>" in summary.render_summary(published, "statsig")

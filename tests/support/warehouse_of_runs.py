@@ -26,6 +26,7 @@ def accept(payload: dict, fetched_at: datetime) -> AcceptedRun:
 def load(database: Path, fetched: Iterable[tuple[dict, datetime]], rejected: Iterable[RejectedRun] = ()) -> None:
     """Replace all rows of these runs, as the loader does; other runs stay."""
     batch = tables.build_tables([accept(payload, at) for payload, at in fetched], rejected)
+    database.parent.mkdir(parents=True, exist_ok=True)
     with duckdb.connect(str(database)) as con:
         con.execute("set timezone = 'UTC'")
         con.execute(f"create schema if not exists {RAW}")

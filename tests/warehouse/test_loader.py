@@ -17,7 +17,7 @@ from statsig_runs.warehouse.loader import Loader
 
 
 def test_progress_is_what_the_last_load_committed_on_this_machine_and_on_another(tmp_path: Path) -> None:
-    file = str(tmp_path / "runs.duckdb")
+    file = str(tmp_path / "statsig_runs.duckdb")
     loader = Loader(dlt.destinations.duckdb(file), Schemas.of_project(), tmp_path / "one")
     loader.load([], Progress(page=1))
     loader.load([], Progress(is_complete=True, page=2, leftover=("a", "b")))
@@ -32,7 +32,7 @@ def test_progress_is_what_the_last_load_committed_on_this_machine_and_on_another
 @pytest.mark.parametrize("content", [b"", b"{{{", b"[]", b"{}"])
 @pytest.mark.parametrize("damaged", ["state.json", "schemas/statsig_ingestion.schema.json"])
 def test_a_damaged_state_is_taken_anew_from_the_database(tmp_path: Path, damaged: str, content: bytes) -> None:
-    destination = dlt.destinations.duckdb(str(tmp_path / "runs.duckdb"))
+    destination = dlt.destinations.duckdb(str(tmp_path / "statsig_runs.duckdb"))
     progress = Progress(is_complete=True, page=2, leftover=("a", "b"))
     Loader(destination, Schemas.of_project(), tmp_path / "state").load([], progress)
     file = tmp_path / "state/pipelines/statsig_runs" / damaged
@@ -47,7 +47,7 @@ def test_a_damaged_state_is_taken_anew_from_the_database(tmp_path: Path, damaged
 
 
 def test_a_pending_load_that_dlt_can_neither_finish_nor_put_aside_does_not_block_the_next(tmp_path: Path) -> None:
-    destination = dlt.destinations.duckdb(str(tmp_path / "runs.duckdb"))
+    destination = dlt.destinations.duckdb(str(tmp_path / "statsig_runs.duckdb"))
     Loader(destination, Schemas.of_project(), tmp_path / "state").load([], Progress(page=1))
     jobs = tmp_path / "state/pipelines/statsig_runs/load/normalized/123.456/new_jobs"
     jobs.mkdir(parents=True)
@@ -66,7 +66,7 @@ HOLD = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print('held', fl
 def test_a_database_that_cannot_be_opened_at_first_is_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file = tmp_path / "runs.duckdb"
+    file = tmp_path / "statsig_runs.duckdb"
     loader = Loader(dlt.destinations.duckdb(str(file)), Schemas.of_project(), tmp_path / "state")
     loader.load([], Progress(page=1))
     other = subprocess.Popen([sys.executable, "-c", HOLD, file], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -88,7 +88,7 @@ def test_a_database_that_cannot_be_opened_at_first_is_tried_again(
 def test_a_database_that_cannot_be_opened_at_all_is_named_with_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file = tmp_path / "runs.duckdb"
+    file = tmp_path / "statsig_runs.duckdb"
     file.write_text("this is no database " * 1000)
     loader = Loader(dlt.destinations.duckdb(str(file)), Schemas.of_project(), tmp_path / "state")
     waits: list[float] = []

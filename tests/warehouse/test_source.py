@@ -24,7 +24,7 @@ class Warehouse:
     """A pipeline and its DuckDB file."""
 
     def __init__(self, folder: Path) -> None:
-        self.database = folder / "loaded.duckdb"
+        self.database = folder / "statsig_runs.duckdb"
         self.pipeline = dlt.pipeline(
             "test_source",
             destination=dlt.destinations.duckdb(str(self.database)),
