@@ -14,7 +14,11 @@ from statsig_runs.redact import Redactor, install_log_filter
 
 log = logging.getLogger(__name__)
 
-_QUIET: Final = ("urllib3", "filelock", "pyrate_limiter")
+_QUIET: Final = {
+    "urllib3": logging.ERROR,  # warns of each odd header with a traceback; what matters of an answer is told by us
+    "filelock": logging.WARNING,
+    "pyrate_limiter": logging.WARNING,
+}
 
 
 class JsonFormatter(logging.Formatter):
@@ -63,8 +67,8 @@ def configure_logging(level: str | None, log_format: str) -> None:
     root.handlers[:] = [handler]
     root.setLevel((level or ("warning" if sys.stderr.isatty() else "info")).upper())
     logging.captureWarnings(True)
-    for name in _QUIET:
-        logging.getLogger(name).setLevel(logging.WARNING)
+    for name, least in _QUIET.items():
+        logging.getLogger(name).setLevel(least)
     install_log_filter(Redactor())
 
 

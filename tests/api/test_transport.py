@@ -4,7 +4,6 @@ import gzip
 import math
 import socket
 import struct
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -113,22 +112,16 @@ def test_a_host_that_refuses_connections_is_named_with_the_reason(open_api: Open
     assert_holds_no_key(failure.value)
 
 
-def test_an_answer_that_does_not_begin_is_given_up(open_api: Open) -> None:
-    with WireServer(lambda *_: None) as server, pytest.raises(ApiError, match="timed out"):
-        open_api(server.url, patience=Patience(read_timeout=0.05, max_attempts=1)).read_run("r")
-
-
-def test_an_answer_that_trickles_for_ever_is_given_up(open_api: Open) -> None:
-    gone = threading.Event()
-
-    def trickle(connection: socket.socket, _: int) -> None:
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
-        while not gone.wait(0.01):
-            connection.sendall(b" ")
-
-    with WireServer(trickle) as server, pytest.raises(ApiError, match="not complete after"):
-        open_api(server.url, patience=Patience(read_timeout=5, answer_timeout=0.1, max_attempts=1)).read_run("r")
-    gone.set()
+@pytest.mark.parametrize(
+    ("patience", "told"),
+    [
+        (Patience(read_timeout=0.05, max_attempts=1), "timed out"),
+        (Patience(answer_timeout=0.05, max_attempts=1), "not complete after 0.05 s"),
+    ],
+)
+def test_an_answer_that_does_not_begin_is_given_up(patience: Patience, told: str, open_api: Open) -> None:
+    with WireServer(lambda *_: None) as server, pytest.raises(ApiError, match=told):
+        open_api(server.url, patience=patience).read_run("r")
 
 
 @pytest.mark.parametrize(
@@ -162,8 +155,8 @@ def test_no_part_of_the_key_is_shown_of_a_refusal_that_is_cut_or_in_another_char
 ) -> None:
     with WireServer(send(http(418, body))) as server, pytest.raises(ApiError, match="answered 418") as failure:
         open_api(server.url).read_run("r")
-    shown = str(failure.value)
-    assert len(shown) < 500
+    shown = str(failure.value).partition("answered 418: ")[2]  # the port before it is a number like the key's
+    assert len(shown) <= 301
     assert not any(KEY[at : at + 3] in shown.replace(" ", "") for at in range(len("console-"), len(KEY) - 3))
     assert "\\u00" not in shown
 
@@ -201,15 +194,36 @@ def test_an_api_that_answers_429_through_the_whole_long_window_is_given_up(
     [
         ("120", "", 120),
         (" 5 ", "", 5),
+        ("1.5", "", 1.5),
+        (".25", "", 0.25),
+        ("3.", "", 3),
+        ("007", "", 7),
+        ("0", "", 0),
+        ("0.0", "", 0),
         ("Wed, 21 Oct 2015 07:29:00 GMT", "Wed, 21 Oct 2015 07:28:00 GMT", 60),
         ("Wed, 21 Oct 2015 07:28:00 -0000", "Wed, 21 Oct 2015 09:27:00 +0200", 60),
+        ("Wednesday, 21-Oct-15 07:29:00 GMT", "Wed Oct 21 07:28:00 2015", 60),
         ("Wed, 21 Oct 2015 07:28:00 GMT", "", 0),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", "1 Jan 99999999999 0:0:0", 0),
         ("", "", 0),
         ("-5", "", 0),
-        ("1.5", "", 0),
+        ("-1.5", "", 0),
+        ("1e3", "", 0),
+        ("1,5", "", 0),
+        ("5, 7", "", 0),
+        ("nan", "", 0),
+        ("inf", "", 0),
+        ("0x10", "", 0),
+        ("\u0665", "", 0),
+        ("\xb2", "", 0),
         ("soon", "", 0),
         ("99, 99 XXX 99999 99:99:99 GMT", "", 0),
+        ("1 Jan 99999999999 0:0:0", "", 0),
+        ("Wed, 21 Oct 2015 07:28:00 +99999999999999", "", 0),
+        ("Wed, 21 Oct 2015 07:28:00 -2400", "", 0),
+        ("Fri, 31 Dec 9999 23:59:59 -1200", "", 0),
         ("9" * 400, "", math.inf),
+        ("9" * 5000, "", math.inf),
     ],
 )
 def test_a_retry_after_is_read_as_seconds_or_as_a_date(value: str, date: str, seconds: float) -> None:

@@ -20,8 +20,9 @@ from statsig_runs.readers.notify import NotificationError, check_hook, post
 from statsig_runs.readers.published import reading
 from statsig_runs.settings import Checks, load_settings
 from statsig_runs.warehouse import Warehouse
+from tests.support.certificates import Authority
 from tests.support.published_runs import HOSTILE, LONG, NOW, PATIENT, run_command
-from tests.support.wire_server import WireServer
+from tests.support.wire_server import WireServer, http, send, trickle
 
 SECRET = "/services/T0123/B4567/sEcReTtOkEn"
 HOOK = "RUNTIME__SLACK_INCOMING_HOOK"
@@ -255,6 +256,34 @@ def test_a_webhook_that_does_not_answer_is_given_up(webhook: Webhook, monkeypatc
     webhook.silence.set()
     assert caught.value.__suppress_context__
     assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\nX-Long: ", b"HTTP/1.1 302 Found\r\nLocation: /"])
+def test_a_webhook_whose_answer_trickles_is_given_up(head: bytes, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(notify, "_ANSWER_TIMEOUT", 0.2)
+    drop = b"a" if head else b"HTTP/1.1 100 Continue\r\n\r\n"
+    with WireServer(trickle(head, drop)) as server, pytest.raises(NotificationError, match="did not answer in time"):
+        post(f"{server.url}{SECRET}", "x")
+
+
+def test_a_webhook_is_asked_once_and_only_the_head_of_its_answer_is_read(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(notify, "_ANSWER_TIMEOUT", 100)
+    endless = trickle(b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\n\r\n", b"a")
+    with WireServer(endless) as server, pytest.raises(NotificationError, match="HTTP 302"):
+        post(f"{server.url}{SECRET}", "x")
+    assert len(server.requests) == 1
+
+
+def test_a_webhook_is_trusted_as_the_environment_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    authority = Authority(tmp_path)
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    with WireServer(send(http(200, b"ok")), authority.tls) as server:
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority.bundle))
+        post(f"{server.url}{SECRET}", "x")
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "nowhere"))
+        with pytest.raises(NotificationError, match=r"nowhere, which does not exist.*Nobody was notified\."):
+            post(f"{server.url}{SECRET}", "x")
 
 
 @pytest.mark.parametrize(

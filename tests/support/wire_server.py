@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Self
@@ -13,9 +15,13 @@ Conversation = Callable[[socket.socket, int], None]
 
 
 class WireServer:
-    """Listens on loopback inside its `with`; keeps the request heads and counts the connections."""
+    """Listens on loopback inside its `with`; keeps the request heads and counts the connections.
 
-    def __init__(self, answer: Conversation) -> None:
+    With `tls` it speaks HTTPS.
+    """
+
+    def __init__(self, answer: Conversation, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self.requests: list[str] = []
         self.connections = 0
         self._answer = answer
@@ -23,7 +29,7 @@ class WireServer:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        return f"http{'s' if self._tls else ''}://127.0.0.1:{self._listener.getsockname()[1]}"
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._accept, daemon=True).start()
@@ -42,8 +48,11 @@ class WireServer:
             self.connections += 1
             threading.Thread(target=self._converse, args=(connection,), daemon=True).start()
 
-    def _converse(self, connection: socket.socket) -> None:
-        with connection, suppress(OSError):  # clients that hang up are part of the game
+    def _secured(self, connection: socket.socket) -> socket.socket:
+        return self._tls.wrap_socket(connection, server_side=True) if self._tls else connection
+
+    def _converse(self, accepted: socket.socket) -> None:
+        with suppress(OSError), self._secured(accepted) as connection:  # clients that hang up are part of the game
             pending = b""
             while True:
                 while b"\r\n\r\n" not in pending:
@@ -59,6 +68,18 @@ class WireServer:
 def send(*parts: bytes) -> Conversation:
     """Send the same bytes to every request and keep the connection open."""
     return lambda connection, _: connection.sendall(b"".join(parts))
+
+
+def trickle(head: bytes, drop: bytes, pause: float = 0.01) -> Conversation:
+    """Send a beginning, and then one drop more every `pause` seconds until the client hangs up."""
+
+    def answer(connection: socket.socket, _: int) -> None:
+        connection.sendall(head)
+        while True:
+            time.sleep(pause)
+            connection.sendall(drop)
+
+    return answer
 
 
 def http(status: int, body: bytes, *headers: str) -> bytes:

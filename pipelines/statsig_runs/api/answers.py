@@ -7,6 +7,7 @@ inside `data` is the contract's business, and leaves here as the JSON text that 
 from __future__ import annotations
 
 import email.utils
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -184,20 +185,24 @@ def _read_message(answer: Answer) -> str | None:
 def parse_retry_after(value: str, date: str = "") -> float:
     """Seconds that a `Retry-After` asks for, in seconds or as a date; 0 where there is none or it makes no sense.
 
-    A date is compared with the answer's own `Date`, so that a clock that runs wrong here does not matter.
+    Parts of a second count, as some servers send them. A date is compared with the answer's own `Date`, so that a clock
+    that runs wrong here does not matter.
     """
-    if value.strip().isdecimal():
+    if _SECONDS.fullmatch(value.strip()):
         return float(value)
-    try:
-        until = email.utils.parsedate_to_datetime(value)
-    except ValueError:
+    until = _parse_date(value)
+    if until is None:
         return 0.0
+    return max((until - (_parse_date(date) or datetime.now(UTC))).total_seconds(), 0.0)
+
+
+_SECONDS = re.compile(r"[0-9]+(\.[0-9]*)?|\.[0-9]+")
+
+
+def _parse_date(value: str) -> datetime | None:
+    """A date of HTTP in UTC; None for anything else."""
     try:
-        now = email.utils.parsedate_to_datetime(date)
-    except ValueError:
-        now = datetime.now(UTC)
-    return max((_in_utc(until) - _in_utc(now)).total_seconds(), 0.0)
-
-
-def _in_utc(moment: datetime) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        moment = email.utils.parsedate_to_datetime(value)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except Exception:  # noqa: BLE001  the library raises whatever an odd year, month or zone leads it to
+        return None

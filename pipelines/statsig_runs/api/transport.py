@@ -10,7 +10,6 @@ headers, and as the `__context__` of ours they would carry the key into every tr
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -21,10 +20,10 @@ from urllib.parse import urlsplit
 import requests
 import tenacity
 import urllib3
-from requests.adapters import HTTPAdapter
 
 from statsig_runs.api.answers import TOO_MANY_REQUESTS, Answer, Unusable, parse_retry_after
 from statsig_runs.api.rate_limit import LONGEST_WAIT, RateLimiter, Stopped
+from statsig_runs.api.wire import DeadlineAdapter, find_certificates, find_proxies
 from statsig_runs.errors import ApiError, RequestsSpentError
 from statsig_runs.redact import Redactor
 
@@ -61,7 +60,7 @@ class Patience:
 
     connect_timeout: float = 10.0
     read_timeout: float = 30.0  # between two bytes
-    answer_timeout: float = 60.0  # for one whole body, however steadily it trickles
+    answer_timeout: float = 60.0  # for one whole answer, head and body, however steadily it trickles
     max_attempts: int = 8
     first_backoff: float = 0.25
     longest_backoff: float = 8.0
@@ -104,7 +103,7 @@ class Transport:
         self._limiter = limiter
         self._patience = patience
         self._redactor = Redactor([api_key])
-        self._adapter = HTTPAdapter(pool_connections=1, pool_maxsize=connections + 1)
+        self._adapter = DeadlineAdapter(patience.answer_timeout, connections + 1)
         self._request = requests.Request(
             "GET",
             base_url,
@@ -116,11 +115,8 @@ class Transport:
                 "Accept-Encoding": "gzip, deflate",
             },
         ).prepare()
-        # The session is only asked for the environment's proxies and certificates. Its own `send` would add the
-        # credentials of .netrc, keep cookies, and read a redirect's whole body.
-        environment = requests.Session().merge_environment_settings(base_url, {}, None, None, None)
-        self._verify: bool | str = environment["verify"] or True
-        self._proxies = {} if is_direct else environment["proxies"]
+        self._verify = find_certificates(base_url)
+        self._proxies = {} if is_direct else find_proxies(base_url)
         self._usage = Usage()
         self._usage_lock = threading.Lock()
         self._max_requests = max_requests
@@ -234,8 +230,7 @@ class Transport:
         raise _NoAnswer(problem)
 
     def _read_body(self, response: requests.Response) -> bytes:
-        """Read what comes, as it comes: `read1` returns after every piece, so a trickle cannot outlast the deadline."""
-        deadline = time.monotonic() + self._patience.answer_timeout
+        """Read what comes, as it comes: `read1` returns after every piece, so that a bomb is noticed."""
         chunks: list[bytes] = []
         size = 0
         while chunk := response.raw.read1(_CHUNK, decode_content=True):
@@ -243,8 +238,6 @@ class Transport:
             size += len(chunk)
             if size > MAX_BODY:
                 raise ApiError(f"An answer of {self.host} is longer than {MAX_BODY >> 20} MiB; it was refused.")
-            if time.monotonic() > deadline:
-                raise _NoAnswer(f"an answer is not complete after {self._patience.answer_timeout:.0f} s")
         return b"".join(chunks)
 
     def _spend_request(self) -> None:

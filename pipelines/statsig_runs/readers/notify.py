@@ -15,7 +15,9 @@ SETTING: Final = (
     "RUNTIME__SLACK_INCOMING_HOOK in the environment, or slack_incoming_hook under [runtime] in .dlt/secrets.toml"
 )
 _TIMEOUT: Final = (5, 15)
-"""Seconds to connect, and to wait for an answer."""
+"""Seconds to connect, and between two bytes of the answer."""
+_ANSWER_TIMEOUT: Final = 15.0
+"""Seconds until the answer's head is complete."""
 
 
 class NotificationError(StatsigRunsError):
@@ -52,14 +54,23 @@ def post(hook: str, text: str) -> None:
     """
     import requests
 
+    from statsig_runs.api.wire import DeadlineAdapter, find_certificates, find_proxies
+
+    adapter = DeadlineAdapter(_ANSWER_TIMEOUT)
     try:
-        with requests.post(hook, json={"text": text}, timeout=_TIMEOUT, allow_redirects=False, stream=True) as answer:
+        request = requests.Request("POST", hook, json={"text": text}).prepare()
+        verify, proxies = find_certificates(hook), find_proxies(hook)
+        with adapter.send(request, stream=True, timeout=_TIMEOUT, verify=verify, proxies=proxies) as answer:
             status = answer.status_code
+    except ConfigurationError as error:
+        raise NotificationError(f"{error} Nobody was notified.") from None
     except requests.Timeout:
         raise NotificationError("The webhook did not answer in time; nobody was notified.") from None
     except Exception as error:  # noqa: BLE001  any library's text may repeat the address
         raise NotificationError(
             f"The webhook could not be reached ({type(error).__name__}); nobody was notified."
         ) from None
+    finally:
+        adapter.close()
     if not 200 <= status < 300:  # noqa: PLR2004  success, in HTTP
         raise NotificationError(f"The webhook answered with HTTP {status}; nobody was notified. Is it still valid?")
