@@ -13,7 +13,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from statsig_runs.cli import cli
 from statsig_runs.simulator import Simulator
 from statsig_runs.simulator.faults import Reply, reply_error
 from tests.e2e.conftest import TODAY, YESTERDAY
@@ -69,11 +71,8 @@ def test_1_is_a_damaged_database_too_and_the_commands_it_tells_bring_it_back(cop
     [
         (["sync", "--nonsense"], "No such option"),
         (["sync", "--run-id", " "], "--run-id holds an empty id"),
-        (["sync", "--run-ids-file", "absent.txt"], "absent.txt"),
         (["sync", "--base-url", "http://example.org"], "must be https"),
         (["sync", "--database", "data/statsig.duckdb"], "Choose another file name"),
-        (["simulate", "--port", "65536"], "65536 is not in the range"),
-        (["simulate", "--latency", "-1"], "-1.0 is not in the range"),
     ],
 )
 def test_2_is_wrong_usage_and_says_what_is_wrong(workplace: Workplace, arguments: list[str], told: str) -> None:
@@ -81,6 +80,22 @@ def test_2_is_wrong_usage_and_says_what_is_wrong(workplace: Workplace, arguments
     assert done.code == 2
     assert told in done.err
     assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["synch"], "No such command 'synch'"),
+        (["sync", "--max-requests", "few"], "'few' is not a valid integer"),
+        (["sync", "--run-ids-file", "absent.txt"], "absent.txt"),
+        (["simulate", "--port", "65536"], "65536 is not in the range"),
+        (["simulate", "--latency", "-1"], "-1.0 is not in the range"),
+    ],
+)
+def test_2_is_what_the_command_line_itself_refuses(arguments: list[str], told: str) -> None:
+    refused = CliRunner().invoke(cli, arguments)
+    assert refused.exit_code == 2
+    assert told in refused.output
 
 
 def test_2_is_no_key_and_names_every_place_for_one(tmp_path: Path, simulator: Simulator) -> None:

@@ -21,6 +21,7 @@ from typing import IO, Any
 import duckdb
 
 COMMAND = Path(sys.executable).with_name("statsig-runs")
+WITHOUT_PAGE = (sys.executable, "-P", str(Path(__file__).with_name("without_page.py")))
 KEY = "console-kEy0f7heTests"
 PATIENCE = 250.0
 """Seconds after which a step that hangs fails its test; none is meant to come near."""
@@ -100,6 +101,9 @@ class Workplace:
         environment: more variables, or other values for the usual ones; None leaves one out.
     """
 
+    draws_page = False
+    """Whether a sync draws the page, as it does for users; only few tests look at it."""
+
     def __init__(self, folder: Path, url: str, **environment: str | None) -> None:
         self.folder = folder
         self.home = folder / "home"
@@ -122,9 +126,11 @@ class Workplace:
 
     def start(self, *arguments: str) -> Running:
         """Start the command."""
+        refreshes = arguments[0] in {"sync", "replay", "transform"}
+        program = WITHOUT_PAGE if refreshes and not self.draws_page else (COMMAND,)
         return Running(
             subprocess.Popen(
-                [COMMAND, *arguments],
+                [*program, *arguments],
                 cwd=self.work,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
