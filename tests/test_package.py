@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from importlib.metadata import packages_distributions
 from pathlib import Path
+from typing import Any
 
 import statsig_runs
 from statsig_runs import errors
@@ -102,8 +103,20 @@ def test_api_and_simulator_know_neither_each_other_nor_any_table() -> None:
     assert known == {"api": {"api", "contract", "errors", "redact"}, "simulator": {"simulator"}}
 
 
+def test_no_test_module_imports_another() -> None:
+    """What tests share is in `tests/support`, in `tests/oracle` or in a conftest."""
+    tests = Path(__file__).parent
+    for file in tests.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                named = [getattr(node, "module", None) or "", *(alias.name for alias in node.names)]
+                parts = [part for name in named for part in name.split(".")]
+                assert not [part for part in parts if part.startswith("test_")], file.relative_to(tests)
+
+
 def test_the_tree_of_errors_at_the_head_of_its_module_is_the_tree_of_classes() -> None:
     drawn = dict(re.findall(r"(\w+Error) +(?:exit )?(\d+|never)", errors.__doc__))
     del drawn["RequestsSpentError"]  # it ends a sync in good order
-    found = {kind.__name__: kind for kind in vars(errors).values() if isinstance(kind, type)}
-    assert drawn == {name: str(kind.exit_code) for name, kind in found.items() if name != "RequestsSpentError"}
+    kinds: dict[str, Any] = {name: kind for name, kind in vars(errors).items() if isinstance(kind, type)}
+    found = {name: str(kind.exit_code) for name, kind in kinds.items()}
+    assert drawn == {name: code for name, code in found.items() if name != "RequestsSpentError"}

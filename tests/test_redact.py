@@ -3,7 +3,7 @@
 import base64
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import StringIO
 from urllib.parse import quote
 
@@ -145,7 +145,8 @@ def test_a_payload_stays_json_with_the_same_meaning_but_for_the_key(data: st.Dat
     secret = "K" + data.draw(st.text('aZ9-/+%&"', min_size=8, max_size=12))
     around = st.text(max_size=5) | st.sampled_from(["\\", "%5c", '"', '\\"', "%", "&quot;", "\ud800"])
     before, after = data.draw(around).replace("K", ""), data.draw(around)
-    encode = data.draw(st.sampled_from([str, quote, lambda text: json.dumps(text)[1:-1]]))
+    ways: list[Callable[[str], str]] = [str, quote, lambda text: json.dumps(text)[1:-1]]
+    encode = data.draw(st.sampled_from(ways))
     ensure_ascii = data.draw(st.booleans())
     text = json.dumps({"x": [before, before + encode(secret) + after], secret: 1}, ensure_ascii=ensure_ascii)
     scrubbed = json.loads(Redactor([secret]).scrub_payload(text.encode(errors="surrogatepass")))

@@ -163,7 +163,12 @@ def test_no_part_of_the_key_is_shown_of_a_refusal_that_is_cut_or_in_another_char
 
 def test_a_retry_after_is_told_to_the_limiter(open_api: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[float] = []
-    monkeypatch.setattr(RateLimiter, "pause", lambda _limiter, _sent_at, seconds: asked.append(seconds) or seconds)
+
+    def pause(_limiter: RateLimiter, _sent_at: float, seconds: float) -> float:
+        asked.append(seconds)
+        return seconds
+
+    monkeypatch.setattr(RateLimiter, "pause", pause)
     answers = [
         http(429, b"", "Retry-After: 7"),
         http(429, b"", "Date: Wed, 21 Oct 2015 07:28:00 GMT", "Retry-After: Wed, 21 Oct 2015 07:43:00 GMT"),

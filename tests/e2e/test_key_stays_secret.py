@@ -151,7 +151,7 @@ def test_a_key_that_comes_back_escaped_or_encoded_is_found_nowhere(
 
     def answer(path: str, _: int) -> Reply | None:
         run_id = path.rpartition("/")[2]
-        name, _, kind = run_id.partition(".")
+        name, _dot, kind = run_id.partition(".")
         if name not in forms:
             return None
         run = {**TODAY[0], "runID": run_id, "trigger": "KEY", "sources": ["KEY"], "latestStatus": "KEY", "KEY": "KEY"}

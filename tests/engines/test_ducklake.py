@@ -85,7 +85,7 @@ def test_the_catalogues_password_is_in_no_error(command: tuple[str, ...], tmp_pa
         "DESTINATION__DUCKLAKE__CREDENTIALS__CATALOG": "postgresql://loader:s3cr%2Fet+w%C3%B6rd@127.0.0.1:1/catalogue",
         "DESTINATION__DUCKLAKE__CREDENTIALS__STORAGE__BUCKET_URL": str(tmp_path / "files"),
     }
-    call = [COMMAND, *command, "--destination", "ducklake"]
+    call = [str(COMMAND), *command, "--destination", "ducklake"]
     asked = subprocess.run(call, check=False, capture_output=True, text=True, cwd=tmp_path, env=environment)
 
     assert asked.returncode == 1

@@ -122,7 +122,7 @@ def test_an_address_that_sail_cannot_read_is_refused(tmp_path: Path, monkeypatch
 
 @pytest.mark.usefixtures("warehouse")
 def test_the_log_is_the_commands_own(folder: Path) -> None:
-    call = [COMMAND, "transform", "--destination", "filesystem", "--database", folder / "statsig_runs.duckdb"]
+    call = [str(COMMAND), "transform", "--destination", "filesystem", "--database", str(folder / "statsig_runs.duckdb")]
     done = subprocess.run([*call, "--log-format", "json"], check=True, capture_output=True, text=True, cwd=folder)
 
     lines = [json.loads(line) for line in done.stderr.splitlines()]

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from statsig_runs.api import FailedRun
-from statsig_runs.contract import MissingRun, RejectedRun, read_run
+from statsig_runs.contract import AcceptedRun, MissingRun, RejectedRun, read_run
 from statsig_runs.errors import ApiError
 from statsig_runs.job.summary import Summary
 from statsig_runs.source import Outcome
@@ -41,6 +41,7 @@ def test_a_single_run_that_could_not_be_used_shows_in_the_exit_code(
 
 def test_a_run_that_comes_twice_is_counted_as_it_was_first() -> None:
     run = accepted()
+    assert isinstance(run, AcceptedRun)
     summary = Summary(datetime.now(UTC))
     summary.count(run, None)
     summary.count(run, run.content_hash)

@@ -84,7 +84,7 @@ def of_options() -> dict[str, str]:
     """The variables of dbt's options, under their new names and their old ones."""
     from dbt.cli.main import cli
 
-    found = {}
+    found: dict[str, str] = {}
     for parameter in parameters(cli):
         names = [parameter.envvar] if isinstance(parameter.envvar, str) else parameter.envvar or ()
         found |= dict.fromkeys(names, another_value(parameter))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -58,7 +59,7 @@ def run(folder: Path, *command: str) -> None:
     quiet = ("--log-level", "none", "--no-send-anonymous-usage-stats", "--no-version-check")
     places = ("--project-dir", str(folder), "--profiles-dir", str(folder))
     try:
-        outcome = dbtRunner().invoke([*quiet, *command, *places])
+        outcome: Any = dbtRunner().invoke([*quiet, *command, *places])
     finally:
         DuckDBConnectionManager.close_all_connections()
     assert outcome.success, outcome.exception or [r.message for r in outcome.result if r.status != "success"]

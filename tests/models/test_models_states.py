@@ -10,6 +10,7 @@ import pytest
 
 from statsig_runs.contract import RejectedRun, read_run
 from statsig_runs.models import dbt_project
+from statsig_runs.packaged import packaged
 from tests import oracle
 from tests.support import warehouse_of_runs as warehouse
 from tests.support.written_runs import at, history, payload
@@ -71,7 +72,7 @@ def test_a_word_added_to_the_catalogue_changes_the_runs_that_were_built_before(
     assert (taught["outcome"], taught["download_seconds"], taught["error_count"]) == ("failed", None, 1)
 
     copy = folder / "sql"
-    shutil.copytree(dbt_project.packaged("sql"), copy)
+    shutil.copytree(packaged("sql"), copy)
     seed = copy / "seeds" / "status_catalogue.csv"
     seed.write_text(seed.read_text() + "no_data,download,complete\nmetrics_error,metrics,complete\n")
     monkeypatch.setattr(dbt_project, "packaged", {"sql": copy}.__getitem__)

@@ -84,18 +84,18 @@ def agg_stage_daily(fct_runs: list[Row], stages: list[Row], attempts: list[Row])
     for stage in stages:
         groups.setdefault((day_of[stage["run_id"]], stage["stage"]), []).append(stage)
     rows = []
-    for (day, stage), own in groups.items():
+    for (day, name), own in groups.items():
         closed = [
             a
             for a in attempts
-            if a["level"] == "run" and a["stage"] == stage and day_of[a["run_id"]] == day and a["outcome"] != "running"
+            if a["level"] == "run" and a["stage"] == name and day_of[a["run_id"]] == day and a["outcome"] != "running"
         ]
         in_error = sum(1 for a in closed if a["outcome"] == "error")
         durations = [s["duration_seconds"] for s in own]
         rows.append(
             {
                 "created_date": day,
-                "stage": stage,
+                "stage": name,
                 "run_count": len(own),
                 "attempt_count": sum(s["attempt_count"] for s in own),
                 "error_count": sum(s["error_count"] for s in own),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 from tests.oracle.vocabulary import (
     History,
@@ -14,7 +15,7 @@ from tests.oracle.vocabulary import (
     seconds_between,
 )
 
-Row = dict[str, object]
+Row = dict[str, Any]
 
 
 @dataclass

@@ -7,10 +7,11 @@ breaks a definition is the order of three events, not their number.
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 from hypothesis import strategies as st
 
-Payload = dict[str, object]
+Payload = dict[str, Any]
 World = list[tuple[Payload, datetime]]
 
 KNOWN = [
@@ -90,7 +91,8 @@ def write_timestamp(moment: datetime) -> str:
 
 def write_history(start: datetime, path: list[tuple[str, int]]) -> list[Payload]:
     """Newest first by position; a negative gap makes the position lie, as clocks do."""
-    moment, events = start, []
+    moment = start
+    events: list[Payload] = []
     for status, gap_ms in path:
         moment += timedelta(milliseconds=gap_ms)
         events.append({"statusTimestamp": write_timestamp(moment), "status": status})
@@ -107,7 +109,7 @@ def odd_runs(draw: st.DrawFn, run_id: str) -> tuple[Payload, datetime]:
     created_at = draw(created)
     history = write_history(created_at, draw(steps))
     days = draw(st.lists(st.tuples(st.sampled_from(SOURCES), st.integers(-1, 2), steps), max_size=3))
-    granular = [
+    granular: list[Payload] = [
         {
             "source": source,
             "latestSourceStatus": path[-1][0] if path else "enqueued",
@@ -115,8 +117,8 @@ def odd_runs(draw: st.DrawFn, run_id: str) -> tuple[Payload, datetime]:
         }
         for source, offset, path in days
     ]
-    latest = history[0]["status"] if history and draw(st.booleans()) else draw(statuses)
-    payload = {
+    latest = history[0]["status"] if history and bool(draw(st.booleans())) else draw(statuses)
+    payload: Payload = {
         "runID": run_id,
         "latestStatus": latest,
         "lastUpdatedAt": write_timestamp(created_at + timedelta(seconds=7)),

@@ -39,7 +39,7 @@ def running(programs: Path) -> Iterator[int]:
     def run(program: str, *arguments: str) -> None:
         # no pipes: the server inherits them, and waiting for their end would be waiting for its
         with (folder / "output").open("ab") as output:
-            command = [programs / program, "-D", data, *arguments]
+            command = [str(programs / program), "-D", str(data), *arguments]
             subprocess.run(command, check=True, user=owner, cwd=folder, stdout=output, stderr=output)
 
     try:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -110,7 +111,7 @@ def key_of(row: oracle.Row, keys: tuple[str, ...]) -> tuple[object, ...]:
     return tuple(str(row[k]) if row[k] is not None else None for k in keys)
 
 
-def is_same(want: object, have: object) -> bool:
+def is_same(want: object, have: Any) -> bool:
     if isinstance(want, bool) or have is None or want is None or not isinstance(want, int | float):
         return type(want) is type(have) and want == have
     return not isinstance(have, bool) and abs(float(have) - want) <= TOLERANCE_SECONDS

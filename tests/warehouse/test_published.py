@@ -155,7 +155,7 @@ def test_a_copy_that_cannot_be_read_does_not_take_the_place_of_one_that_can(job:
     def half(source: Path, target: Path) -> None:
         target.write_bytes(source.read_bytes()[:4096])
 
-    monkeypatch.setattr(room.shutil, "copyfile", half)
+    monkeypatch.setattr("statsig_runs.warehouse.published.shutil.copyfile", half)
     with pytest.raises(StorageError, match=r"could not be published: .*readers still have the last good copy"):
         job.publish()
     monkeypatch.undo()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -148,7 +148,7 @@ class ConsoleApi:
         """
         return _wait_for(lambda stop: self._read_run(run_id, stop))
 
-    def read_runs(self, run_ids: Iterable[str]) -> Iterator[FetchedRun | MissingRun | FailedRun]:
+    def read_runs(self, run_ids: Iterable[str]) -> Generator[FetchedRun | MissingRun | FailedRun, None, None]:
         """Read many runs at once, in the order in which the answers come.
 
         Ids are taken from `run_ids` as they are needed, in the caller's thread. The first goes alone, so that a
