@@ -21,7 +21,7 @@ ROOMS = [
     {"errors", "json_text", "packaged", "plan", "redact", "schemas", "simulator", "whole_files"},
     {"contract"},
     {"api", "logs", "models", "report", "settings", "tables"},
-    {"fetch", "readers"},
+    {"dlt_context", "fetch", "readers"},
     {"source"},
     {"warehouse"},
     {"job"},

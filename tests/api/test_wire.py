@@ -127,7 +127,7 @@ def test_a_bundle_that_the_environment_names_is_trusted(
 def test_a_folder_of_certificates_is_trusted(
     open_api: Open, authority: Authority, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    named = ["openssl", "x509", "-subject_hash", "-noout", "-in", authority.bundle]
+    named = ["openssl", "x509", "-subject_hash", "-noout", "-in", str(authority.bundle)]
     name = subprocess.run(named, check=True, capture_output=True, text=True).stdout.strip()
     shutil.copy(authority.bundle, tmp_path / f"{name}.0")
     monkeypatch.setenv("SSL_CERT_DIR", f"{tmp_path / 'nowhere'}:{tmp_path}")
