@@ -99,7 +99,7 @@ def test_the_readme_treats_every_exit_code_and_links_every_example() -> None:
     }
 
 
-@pytest.mark.parametrize("code", [0, 1, 2, 3, 4, 6, 75])
+@pytest.mark.parametrize("code", [0, 1, 2, 3, 4, 6, 7, 75])
 def test_cron_keeps_the_result_and_mails_only_what_the_command_says_on_stderr(
     code: int, stand_in: Any, tmp_path: Path
 ) -> None:
@@ -147,7 +147,15 @@ def test_the_image_runs_as_somebody_without_rights_and_stops_as_ctrl_c_does() ->
 
 @pytest.mark.parametrize(
     ("code", "ends_with", "says"),
-    [(0, 0, None), (4, 0, "::warning::"), (75, 0, "::notice::"), (1, 1, None), (3, 3, None), (6, 6, None)],
+    [
+        (0, 0, None),
+        (4, 0, "::warning::"),
+        (75, 0, "::notice::"),
+        (1, 1, None),
+        (3, 3, None),
+        (6, 6, None),
+        (7, 7, None),
+    ],
 )
 def test_the_workflow_fails_on_what_needs_somebody_and_warns_of_unusable_runs(
     code: int, ends_with: int, says: str | None, stand_in: Any, tmp_path: Path
@@ -171,7 +179,7 @@ def test_the_workflow_shows_the_key_to_one_step_and_saves_under_the_name_it_rest
     assert [cron for cron in crons if f"== '{cron}'" in backup["if"]] == ["17 0 * * *"]
 
 
-@pytest.mark.parametrize(("code", "ends_with"), [(0, 0), (4, 0), (75, 75), (1, 1), (3, 3), (6, 6)])
+@pytest.mark.parametrize(("code", "ends_with"), [(0, 0), (4, 0), (75, 75), (1, 1), (3, 3), (6, 6), (7, 7)])
 def test_airflow_warns_of_unusable_runs_skips_while_another_sync_runs_and_fails_else(
     code: int, ends_with: int, stand_in: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

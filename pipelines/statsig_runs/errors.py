@@ -9,6 +9,7 @@
     │   └── RequestsSpentError     never    `--max-requests` is used up; the sync ends in good order
     ├── ModelsError                exit 1   the dbt project did not build, or one of its tests failed
     ├── StorageError               exit 1   the database or the disk refused a write
+    ├── LockHeldTooLongError       exit 7   another sync holds the lock for longer than any sync takes
     └── AlreadyRunningError        exit 75  another sync holds the lock (EX_TEMPFAIL: try again later)
 
 An error's text says what happened, what was kept and what to do next, and never holds a secret.
@@ -67,7 +68,23 @@ class StorageError(StatsigRunsError):
     """The database or the disk refused a write."""
 
 
+class LockHeldTooLongError(StatsigRunsError):
+    """Another sync has held the lock for longer than any sync takes: it hangs, and somebody has to end it."""
+
+    exit_code = 7
+
+
 class AlreadyRunningError(StatsigRunsError):
     """Another sync works on the same database."""
 
     exit_code = 75
+
+
+def as_told(error: Exception) -> StatsigRunsError:
+    """An error raised on purpose as it is; any other as one that says so."""
+    if isinstance(error, StatsigRunsError):
+        return error
+    text = f"{type(error).__name__}: {error}".strip()
+    return StatsigRunsError(
+        f"Something unexpected: {text}\nWhat was loaded is kept. --log-level debug shows where it happened."
+    )

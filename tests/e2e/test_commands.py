@@ -81,7 +81,7 @@ def test_the_page_is_opened_in_the_browser_when_asked_for(copy_of_yesterday: Cop
     os.mkfifo(opened)  # what opens a page is not waited for: a pipe is
     pipe = os.open(opened, os.O_RDWR | os.O_NONBLOCK)
     workplace.environment["PATH"] = f"{opener.parent}:{workplace.environment['PATH']}"
-    page = str(workplace.published.with_name("report.html"))
+    page = str(workplace.published.with_name("statsig_runs.html"))
     done = workplace.run("report", "--open")
     assert (done.code, done.out) == (0, f"Written: {page}\n"), done.err
     assert select([pipe], [], [], PATIENCE)[0]

@@ -1,6 +1,6 @@
 """Every exit code that the command documents, from the shell, with words that say what was kept and what to do.
 
-5 belongs to the tests of `check`, 75 to those of the lock, 130 to those of Ctrl-C.
+5 belongs to the tests of `check`, 7 and 75 to those of the lock, 130 to those of Ctrl-C.
 """
 
 from __future__ import annotations
@@ -173,4 +173,4 @@ def test_6_half_way_keeps_publishes_and_says_what_came_before(copy_of_yesterday:
 
 def test_the_help_documents_every_exit_code(workplace: Workplace) -> None:
     told = workplace.run("sync", "--help").out
-    assert re.findall(r"^ +(\d+) +\w", told, re.MULTILINE) == ["0", "1", "2", "3", "4", "5", "6", "75", "130"]
+    assert re.findall(r"^ +(\d+) +\w", told, re.MULTILINE) == ["0", "1", "2", "3", "4", "5", "6", "7", "75", "130"]

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from statsig_runs.simulator import Simulator
 from tests.support.workplace import Workplace
@@ -62,6 +62,28 @@ def test_a_lock_file_that_holds_rubbish_does_not_hide_who_works(workplace: Workp
     first.stop()
     assert second.code == 75
     assert f"Another statsig-runs works on {workplace.database}. Nothing was changed" in second.err
+
+
+def test_a_lock_that_is_older_than_any_sync_is_told_with_how_to_end_its_holder(
+    workplace: Workplace, simulator: Simulator
+) -> None:
+    simulator.latency = 600
+    first = workplace.start("sync")
+    first.wait_for("fetching")
+    holder = workplace.data / ".statsig_runs" / "lock.json"
+    for hours, code in ((11, 75), (13, 7)):
+        since = datetime.now(UTC) - timedelta(hours=hours)
+        holder.write_text(json.dumps({"pid": first.pid, "started_at": since.isoformat()}))
+        assert workplace.run("sync").code == code
+    told = workplace.run("transform")
+    assert told.code == 7
+    assert f"pid {first.pid}, since {since.isoformat()}. That is 13 hours ago" in told.err
+    assert "it hangs. Nothing was changed." in told.err
+    command = next(line for line in told.err.splitlines() if line.startswith("  "))
+    subprocess.run(["/bin/sh", "-ec", command], check=True)
+    first.wait()
+    simulator.latency = 0
+    assert workplace.run("sync").code == 0
 
 
 def test_a_database_open_in_another_program_is_left_alone_and_named(

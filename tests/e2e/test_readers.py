@@ -83,7 +83,7 @@ def test_the_documentation_is_written_beside_the_published_copy(copy_of_yesterda
     moved = workplace.data.rename(workplace.work / "elsewhere")
     done = workplace.run("docs", "--database", f"elsewhere/{workplace.database.name}")
     assert done.code == 0
-    assert "fct_runs" in (moved / "published" / "docs.html").read_text(encoding="utf-8")
+    assert "fct_runs" in (moved / "published" / "statsig_runs.docs.html").read_text(encoding="utf-8")
     assert not workplace.data.exists()
 
 

@@ -14,7 +14,7 @@ import click
 
 from statsig_runs.cli.common import DATABASE, common, open_project, regular_file, to_destination
 from statsig_runs.cli.readers import READERS
-from statsig_runs.errors import ConfigurationError, StatsigRunsError
+from statsig_runs.errors import ConfigurationError, as_told
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +28,7 @@ Exit codes:
   4  done, but some runs were rejected, missing or unreadable
   5  a check failed
   6  the API could not be reached
+  7  another sync hangs
   75 another sync is running
   130 interrupted"""
 
@@ -66,15 +67,11 @@ def main() -> NoReturn:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except StatsigRunsError as error:
-        tell_error(f"Error: {scrub_known(str(error))}")
-        log.debug("where it was raised", exc_info=True)
-        sys.exit(error.exit_code)
     except Exception as error:
-        text = scrub_known(f"{type(error).__name__}: {error}".strip())
-        tell_error(f"Unexpected error: {text}\nWhat was loaded is kept. --log-level debug shows where it happened.")
+        told = as_told(error)
+        tell_error(f"Error: {scrub_known(str(told))}")
         log.debug("where it was raised", exc_info=True)
-        sys.exit(1)
+        sys.exit(told.exit_code)
     sys.exit(0)
 
 
@@ -115,7 +112,7 @@ def sync(
     """
     from statsig_runs.fetch import Request
     from statsig_runs.job.progress import watching
-    from statsig_runs.job.summary import print_summary
+    from statsig_runs.job.summary import Summary, print_summary
     from statsig_runs.job.sync import run_sync
 
     warehouse, settings = open_project(database, base_url=base_url, destination=destination)
@@ -128,8 +125,15 @@ def sync(
     )
     if no_discover and not request.run_ids and not full:
         log.info("no ids are given and the list is not read: only unsettled runs are read again")
-    with watching() as watch:
-        summary = run_sync(warehouse, settings, request, watch)
+    started_at = datetime.now(UTC)
+    try:
+        with watching() as watch:
+            summary = run_sync(warehouse, settings, request, watch)
+    except Exception as error:
+        if not as_json:
+            raise
+        log.debug("where it was raised", exc_info=True)
+        summary = Summary(started_at, error=as_told(error))  # a machine that asked for an object gets one
     print_summary(summary, warehouse, as_json=as_json)
     sys.exit(summary.exit_code)
 
@@ -208,7 +212,7 @@ def replay(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
     callback=regular_file,
-    help="The page to write.  [default: docs.html beside the published copy]",
+    help="The page to write.  [default: beside the published copy, named after it]",
 )
 def docs(database: Path, output: Path | None, *, destination: str | None) -> None:
     """Write the models' documentation with their lineage, as one offline page."""
@@ -216,17 +220,8 @@ def docs(database: Path, output: Path | None, *, destination: str | None) -> Non
 
     warehouse, _ = open_project(database, destination=destination)
     with warehouse.locked(), warehouse.destination.modelling(warehouse.schemas) as profile:
-        raw, staging, marts = warehouse.schemas
         page = output or warehouse.docs
-        write_docs(
-            database,
-            page,
-            raw_schema=raw,
-            staging_schema=staging,
-            mart_schema=marts,
-            state=warehouse.state / "dbt",
-            profile=profile,
-        )
+        write_docs(database, page, schemas=warehouse.schemas, state=warehouse.state / "dbt", profile=profile)
     click.echo(f"Written: {page}")
 
 

@@ -210,7 +210,7 @@ def _print_lines(lines: Iterable[tuple[str, str]]) -> None:
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
     callback=regular_file,
-    help="The page to write.  [default: report.html beside the published copy]",
+    help="The page to write.  [default: beside the published copy, named after it]",
 )
 @click.option("--open", "and_open", is_flag=True, help="Open it in the browser.")
 @click.option(

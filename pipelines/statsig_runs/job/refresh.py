@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from statsig_runs.errors import ModelsError, StorageError
+from statsig_runs.errors import as_told
 from statsig_runs.models import Build, build_models
 
 if TYPE_CHECKING:
@@ -28,9 +28,7 @@ def build(warehouse: Warehouse, settings: Settings, *, full_refresh: bool = Fals
     with warehouse.destination.modelling(warehouse.schemas) as profile:
         return build_models(
             warehouse.database,
-            raw_schema=warehouse.schemas.raw,
-            staging_schema=warehouse.schemas.staging,
-            mart_schema=warehouse.schemas.marts,
+            schemas=warehouse.schemas,
             settle_hours=settings.settle_hours,
             terminal_success_statuses=settings.terminal_success_statuses,
             full_refresh=full_refresh,
@@ -64,8 +62,9 @@ def finish(
     """Record a load, then model and publish it. What fails is the summary's error, if it has none yet."""
     try:
         _finish(warehouse, loader, settings, summary, watch, full_refresh=full_refresh)
-    except (ModelsError, StorageError) as error:
-        summary.error = summary.error or error
+    except Exception as error:
+        log.debug("where it was raised", exc_info=True)
+        summary.error = summary.error or as_told(error)
 
 
 def _finish(

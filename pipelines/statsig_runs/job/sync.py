@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from statsig_runs.api import ConsoleApi, FailedRun
 from statsig_runs.contract import AcceptedRun, RejectedRun
-from statsig_runs.errors import ApiError, NotAuthorisedError, StorageError
+from statsig_runs.errors import ApiError, NotAuthorisedError, StorageError, as_told
 from statsig_runs.fetch import Fetch, Request
 from statsig_runs.job.refresh import finish
 from statsig_runs.job.summary import Summary
@@ -32,7 +32,7 @@ def run_sync(warehouse: Warehouse, settings: Settings, request: Request, watch: 
     """Bring the warehouse up to date and publish it.
 
     An API that fails half-way costs nothing that was fetched: it is loaded, modelled and published. Its error is in the
-    summary, and so is that of a step which fails after the first request.
+    summary, and so is whatever fails after the first request.
 
     Raises:
         AlreadyRunningError: another sync works on the same database.
@@ -83,8 +83,9 @@ def _fetch_and_load(
             for outcome in batch:
                 before = known.get(outcome.run_id)
                 summary.count(outcome, before.content_hash if before else None)
-    except (ApiError, NotAuthorisedError, StorageError) as error:
-        summary.error = error
+    except Exception as error:
+        log.debug("where it was raised", exc_info=True)
+        summary.error = as_told(error)
     finally:
         summary.requests, summary.retries = api.usage.requests, api.usage.retries
         summary.rate_limited = api.usage.rate_limited

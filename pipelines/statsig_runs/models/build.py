@@ -15,6 +15,8 @@ from typing import Any, Final
 
 from statsig_runs.errors import StorageError
 from statsig_runs.models.dbt_project import DbtProject, fingerprint
+from statsig_runs.schemas import Schemas
+from statsig_runs.whole_files import replacing
 
 MEMORY_LIMIT: Final = "1200MB"
 """What DuckDB may hold in memory while it builds; beyond it, it spills to a folder beside the database."""
@@ -35,9 +37,7 @@ class Build:
 def build_models(
     database: Path,
     *,
-    raw_schema: str = "statsig_raw",
-    staging_schema: str = "statsig_staging",
-    mart_schema: str = "statsig",
+    schemas: Schemas | None = None,
     settle_hours: float = 24,
     terminal_success_statuses: Iterable[str] = ("pulse_complete",),
     full_refresh: bool = False,
@@ -51,9 +51,7 @@ def build_models(
 
     Args:
         database: the DuckDB file that holds the raw tables.
-        raw_schema: where the raw tables are.
-        staging_schema: where the models' working tables go.
-        mart_schema: where the marts go.
+        schemas: where the raw tables are, and where working tables and marts go; by default those of the only project.
         settle_hours: the age at which a complete stage means success, and silence means stalled.
         terminal_success_statuses: the statuses that end a history in success at once.
         full_refresh: drop what is there and model all runs.
@@ -65,13 +63,12 @@ def build_models(
         StorageError: the database could not be opened or written.
     """
     started = time.perf_counter()
+    schemas = schemas or Schemas.of_project()
     project = DbtProject(
         state=state or _state_beside(database),
-        profile=profile or _duckdb_profile(database, mart_schema),
+        profile=profile or _duckdb_profile(database, schemas.marts),
         variables={
-            "raw_schema": raw_schema,
-            "staging_schema": staging_schema,
-            "mart_schema": mart_schema,
+            **_schema_variables(schemas),
             "settle_hours": settle_hours,
             "terminal_success_statuses": list(terminal_success_statuses),
             "build_fingerprint": fingerprint(),
@@ -90,9 +87,7 @@ def write_docs(
     database: Path,
     file: Path,
     *,
-    raw_schema: str = "statsig_raw",
-    staging_schema: str = "statsig_staging",
-    mart_schema: str = "statsig",
+    schemas: Schemas | None = None,
     state: Path | None = None,
     profile: Mapping[str, Any] | None = None,
 ) -> None:
@@ -101,9 +96,7 @@ def write_docs(
     Args:
         database: the DuckDB file that holds the marts.
         file: the page to write, replaced whole.
-        raw_schema: where the raw tables are.
-        staging_schema: where the models' working tables are.
-        mart_schema: where the marts are.
+        schemas: where the tables are; by default those of the only project.
         state: folder for dbt's working files; by default one beside the database.
         profile: a dbt output for another adapter, in place of the DuckDB file.
 
@@ -111,19 +104,22 @@ def write_docs(
         ModelsError: dbt could not describe the project.
         StorageError: the database could not be opened, or the page not written.
     """
+    schemas = schemas or Schemas.of_project()
     project = DbtProject(
         state=(state or _state_beside(database)) / "docs",
-        profile=profile or _duckdb_profile(database, mart_schema),
-        variables={"raw_schema": raw_schema, "staging_schema": staging_schema, "mart_schema": mart_schema},
+        profile=profile or _duckdb_profile(database, schemas.marts),
+        variables=_schema_variables(schemas),
     )
     project.invoke(["docs", "generate", "--static"], write_json=True)
-    unfinished = file.with_name(f".{file.name}.unfinished")
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(project.state / "target" / "static_index.html", unfinished)
-        unfinished.replace(file)
+        with replacing(file) as draft:
+            shutil.copyfile(project.state / "target" / "static_index.html", draft)
     except OSError as error:
         raise StorageError(f"The documentation could not be written to {file}: {error.strerror}.") from None
+
+
+def _schema_variables(schemas: Schemas) -> dict[str, str]:
+    return {"raw_schema": schemas.raw, "staging_schema": schemas.staging, "mart_schema": schemas.marts}
 
 
 def _state_beside(database: Path) -> Path:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 
 from statsig_runs.errors import ConfigurationError, StorageError
 from statsig_runs.warehouse.lock import take_lock
-from statsig_runs.warehouse.published import Published, folder_for_readers
+from statsig_runs.warehouse.published import Published, name_of
 
 if TYPE_CHECKING:
     from statsig_runs.schemas import Schemas
@@ -50,7 +50,7 @@ class Warehouse:
         self.database = database
         self.schemas = schemas
         self.destination = destination
-        self.state = database.parent / f".{database.stem}"
+        self.state = database.parent / f".{name_of(database)}"
         self.published = Published(database) if destination.file else None
         if not destination.file:
             self.state = self.state / destination.key / schemas.marts
@@ -101,19 +101,29 @@ class Warehouse:
             if not self.destination.file or not self.published:
                 return
             self.published.file.parent.mkdir(parents=True, exist_ok=True)
-            if self.published.file.exists() and not self.database.exists():
-                self._restore(self.published)
+            if not self.database.exists():
+                self._begin(self.published)
             # opened in any case: a file in use or damaged is better found now than after an hour of fetching
             duckdb.connect(str(self.database), config={"storage_compatibility_version": STORAGE_VERSION}).close()
         except (OSError, duckdb.Error) as error:
             raise self._storage_error(error) from None
 
-    def _restore(self, published: Published) -> None:
-        """Nothing else holds what Statsig no longer lists, and the next publication would replace it."""
-        log.warning("%s is gone; going on from the published copy %s", self.database, published.file)
-        for folder in ("pipelines", "dbt"):  # what they know is newer than the copy, and would leave a gap
+    def _begin(self, published: Published) -> None:
+        """A database that is not there is either the first one, or lost: then the published copy is all that is left.
+
+        Nothing else holds what Statsig no longer lists, and the next publication would replace it.
+        """
+        if published.file.exists():
+            if damage := published.find_damage():
+                raise StorageError(
+                    f"{self.database} is gone, and the published copy {published.file} is damaged: {damage}\n"
+                    f"Nothing was changed. {_without_both(self.database, published)}"
+                )
+            log.warning("%s is gone; going on from the published copy %s", self.database, published.file)
+        for folder in ("pipelines", "dbt"):  # what they know is of the database that was there: it would leave a gap
             shutil.rmtree(self.state / folder, ignore_errors=True)
-        published.restore()
+        if published.file.exists():
+            published.restore()
 
     def require_published(self) -> Published:
         """The published copy.
@@ -141,7 +151,7 @@ class Warehouse:
     @property
     def docs(self) -> Path:
         """The page with the models' documentation."""
-        return folder_for_readers(self.database) / "docs.html"
+        return self.database.parent / "published" / f"{name_of(self.database)}.docs.html"
 
     @property
     def readers_place(self) -> str:
@@ -165,9 +175,31 @@ class Warehouse:
             f"{self.database} cannot be written: {text}\nWhat was loaded before is kept. Check free space and "
             f"permissions of {self.database.parent}, then run the same command again."
         )
-        if ("not a valid DuckDB" in text or "Corrupt database" in text) and self.published.file.exists():
-            told += (
-                "\nA damaged file does not heal by itself. Remove it, and the next sync goes on from the published "
-                f"copy, which holds everything that was published:\n  rm {quote(str(self.database))}*"
-            )
+        if "not a valid DuckDB" in text or "Corrupt database" in text:
+            told += f"\nA damaged file does not heal by itself. {self._without_database(self.published)}"
         return StorageError(told)
+
+    def _without_database(self, published: Published) -> str:
+        if not published.file.exists():
+            return f"Nothing was published of it yet. To begin anew, move it away:\n{_moving(self.database)}"
+        if damage := published.find_damage():
+            return f"The published copy is damaged as well: {damage}\n{_without_both(self.database, published)}"
+        return (
+            "Move it away, and the next sync goes on from the published copy, which holds everything that was "
+            f"published:\n{_moving(self.database)}"
+        )
+
+
+def _without_both(database: Path, published: Published) -> str:
+    return (
+        f"Move away what is damaged:\n{_moving(database, published.file)}\nIf you have a backup, put it at "
+        f"{published.file}: the next sync goes on from it. Without one the next sync begins anew, with what Statsig "
+        "still lists; `statsig-runs replay --from` brings back what you keep in an archive."
+    )
+
+
+def _moving(*files: Path) -> str:
+    """Commands that move away databases that are damaged, with the logs beside them."""
+    logs = [file.with_name(f"{file.name}.wal") for file in files]
+    paths = [path for path in (*files, *logs) if path.exists()]
+    return "\n".join(f"  mv {quote(str(path))} {quote(f'{path}.damaged')}" for path in paths)

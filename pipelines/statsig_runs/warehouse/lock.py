@@ -1,17 +1,24 @@
-"""The only right to write to a warehouse: a file lock that the kernel frees when its process dies."""
+"""The only right to write to a warehouse: a file lock that the kernel frees when its process dies.
+
+A process that hangs keeps it. So a lock that is older than any sync is told as an error of its own: a scheduler that
+takes "another sync is running" for a reason to wait would wait for ever.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from statsig_runs.errors import AlreadyRunningError
+from statsig_runs.errors import AlreadyRunningError, LockHeldTooLongError, StatsigRunsError
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
+
+LONGEST_SYNC: Final = timedelta(hours=12)
+"""In this time the rate limit lets a sync list 430,000 runs. Less than a day, so that a nightly sync tells the next."""
 
 
 def take_lock(folder: Path, place: str) -> BaseFileLock:
@@ -23,6 +30,7 @@ def take_lock(folder: Path, place: str) -> BaseFileLock:
 
     Raises:
         AlreadyRunningError: another process holds it; the text names its pid and since when.
+        LockHeldTooLongError: another process has held it for longer than `LONGEST_SYNC`.
         OSError: the folder cannot be written.
     """
     from filelock import FileLock, Timeout
@@ -33,9 +41,7 @@ def take_lock(folder: Path, place: str) -> BaseFileLock:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise AlreadyRunningError(
-            f"Another statsig-runs works on {place}{_describe(holder)}. Nothing was changed; try again when it is done."
-        ) from None
+        raise _refusal(place, holder) from None
     try:
         holder.write_text(json.dumps({"pid": os.getpid(), "started_at": datetime.now(UTC).isoformat()}))
     except OSError:
@@ -44,9 +50,21 @@ def take_lock(folder: Path, place: str) -> BaseFileLock:
     return lock
 
 
-def _describe(file: Path) -> str:
+def _refusal(place: str, holder: Path) -> StatsigRunsError:
     try:
-        holder = json.loads(file.read_text())
-        return f": pid {int(holder['pid'])}, since {holder['started_at']}"
+        written = json.loads(holder.read_text())
+        pid, since = int(written["pid"]), datetime.fromisoformat(written["started_at"])
+        age = datetime.now(UTC) - since
     except (OSError, ValueError, KeyError, TypeError):
-        return ""
+        told, age = "", timedelta(0)
+    else:
+        told = f": pid {pid}, since {written['started_at']}"
+    if age <= LONGEST_SYNC:
+        return AlreadyRunningError(
+            f"Another statsig-runs works on {place}{told}. Nothing was changed; try again when it is done."
+        )
+    return LockHeldTooLongError(
+        f"Another statsig-runs works on {place}{told}. That is {age / timedelta(hours=1):.0f} hours ago, longer than "
+        f"any sync takes: it hangs. Nothing was changed. End it, on its machine:\n  kill {pid}\n"
+        "What it loaded is kept, and the next sync goes on from there."
+    )

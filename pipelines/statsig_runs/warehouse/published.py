@@ -26,9 +26,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def folder_for_readers(database: Path) -> Path:
-    """Where all that people read of a database is."""
-    return database.parent / "published"
+def name_of(database: Path) -> str:
+    """What other files of a database are named after: two databases in one folder share none of them."""
+    if database.suffix == ".duckdb":
+        return database.stem
+    return database.name if database.suffix else f"{database.name}.file"
 
 
 class Published:
@@ -40,13 +42,13 @@ class Published:
 
     def __init__(self, database: Path) -> None:
         self.database = database
-        self.file = folder_for_readers(database) / database.name
+        self.file = database.parent / "published" / database.name
         self._log = self.file.with_name(f"{self.file.name}.wal")
 
     @property
     def report(self) -> Path:
         """The page for people, beside the copy."""
-        return self.file.with_name("report.html")
+        return self.file.with_name(f"{name_of(self.database)}.html")
 
     def publish(self) -> None:
         """Replace the copy by the database as it is now, and open it once. To be called under the lock.
@@ -82,6 +84,19 @@ class Published:
                 return
             self._log.unlink(missing_ok=True)
             _look_into(self.file)
+
+    def find_damage(self) -> str:
+        """What is wrong with the copy, in DuckDB's words; nothing where every row of it can be read."""
+        import duckdb
+
+        try:
+            with self.open() as connection:
+                tables = connection.execute("select schema_name, table_name from duckdb_tables()").fetchall()
+                for schema, table in tables:
+                    connection.execute(f'select max(hash(rows)) from "{schema}"."{table}" as rows').fetchall()  # noqa: S608
+        except (OSError, duckdb.Error) as error:
+            return str(error)
+        return ""
 
     def restore(self) -> None:
         """Make the database anew from the copy, which stays.

@@ -1,0 +1,86 @@
+"""A sync that fails half-way: what it did is told in any case."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from statsig_runs.cli import cli
+from statsig_runs.job import sync
+from statsig_runs.simulator import API_KEY, Simulator
+from statsig_runs.simulator.sample_runs import generate_runs
+from statsig_runs.warehouse.known import Known
+
+NOON = datetime(2024, 3, 14, 12, tzinfo=UTC)
+Sync = Callable[[], Result]
+
+
+@pytest.fixture
+def run_sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sync]:
+    """`sync --json` in this process, with a load after every page of the list."""
+    monkeypatch.setattr(sync, "BATCH_SIZE", 10)
+    with Simulator(generate_runs(30, seed=1, until=NOON), api_key=API_KEY) as simulator:
+        monkeypatch.setenv("STATSIG_API_KEY", API_KEY)
+        monkeypatch.setenv("SOURCES__STATSIG_RUNS__BASE_URL", simulator.url)
+        monkeypatch.setenv("SOURCES__STATSIG_RUNS__RATE_LIMITS", "1000/1")
+        arguments = ["sync", "--json", "--database", str(tmp_path / "runs.duckdb")]
+        yield lambda: CliRunner().invoke(cli, arguments)
+
+
+def refuse(known: Known) -> Any:
+    return known._database.query("select no_such_column from statsig_raw.ingestion_runs")
+
+
+def stumble(_: Known) -> Any:
+    raise KeyError("nobody thought of this")
+
+
+@pytest.mark.parametrize(
+    ("fail", "loaded", "published", "told"),
+    [(refuse, 10, False, "no_such_column"), (stumble, 10, True, "Something unexpected: KeyError")],
+)
+def test_an_error_while_known_runs_are_looked_up_after_a_load_leaves_a_summary(
+    run_sync: Sync,
+    monkeypatch: pytest.MonkeyPatch,
+    fail: Callable[[Known], Any],
+    loaded: int,
+    published: bool,
+    told: str,
+) -> None:
+    look_up = Known.runs
+    asked = []
+
+    def runs(known: Known, run_ids: Any, **options: Any) -> Any:
+        asked.append(run_ids)
+        return fail(known) if len(asked) == 3 else look_up(known, run_ids, **options)  # the list's second page
+
+    monkeypatch.setattr(Known, "runs", runs)
+    done = run_sync()
+    summary = json.loads(done.stdout)
+    assert (done.exit_code, summary["exit_code"]) == (1, 1)
+    assert told in summary["error"]
+    assert summary["new"] + summary["rejected"] == loaded
+    assert (summary["publish_seconds"] is not None) == published
+    monkeypatch.setattr(Known, "runs", look_up)
+    again = json.loads(run_sync().stdout)
+    assert (again["exit_code"], again["new"]) == (0, 20)
+
+
+def test_an_error_before_the_first_request_leaves_a_summary_too(
+    run_sync: Sync, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "runs.duckdb").write_text("a shopping list\n" * 1000)
+    summary = json.loads(run_sync().stdout)
+    assert (summary["exit_code"], summary["new"], summary["requests"]) == (1, 0, 0)
+    assert "not a valid DuckDB database file" in summary["error"]
+    monkeypatch.delenv("STATSIG_API_KEY")
+    monkeypatch.chdir(tmp_path)
+    summary = json.loads(run_sync().stdout)
+    assert (summary["exit_code"], summary["requests"]) == (2, 0)
+    assert "No Console API key is set" in summary["error"]
