@@ -1,8 +1,8 @@
-"""The dbt project as a package in a team's own: another database, other schemas, their model on top of ours."""
+"""The dbt project as a package in a team's own, that of `examples/`: another database, other schemas, their model."""
 
 from __future__ import annotations
 
-import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,53 +15,29 @@ from statsig_runs.packaged import packaged
 from tests.support import warehouse_of_runs as warehouse
 from tests.support.written_week import all_runs
 
-PROJECT = """
-name: team
-version: "1.0"
-profile: team
-vars:
-  statsig_runs:
-    raw_database: lake
-    raw_schema: statsig_raw
-    staging_schema: ingestion_work
-    mart_schema: ingestion
-    settle_hours: 30
-"""
-MODEL = "select trigger, sum(run_count) as run_count from {{ ref('statsig_runs', 'agg_daily') }} group by trigger"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "dbt_project"
 OWN_RULE = "{% macro generate_schema_name(name, node) %}{{ 'dev_' ~ (name or target.schema) }}{% endmacro %}"
 
 
 def write_project(folder: Path) -> Path:
-    files = {
-        "dbt_project.yml": PROJECT,
-        "packages.yml": json.dumps({"packages": [{"local": str(packaged("sql"))}]}),
-        "profiles.yml": json.dumps({"team": {"target": "house", "outputs": {"house": profile(folder)}}}),
-        "models/runs_by_trigger.sql": MODEL,
-    }
-    for name, content in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(content, encoding="utf-8")
-    warehouse.load(folder / "lake.duckdb", all_runs())
-    return folder
-
-
-def profile(folder: Path) -> dict[str, object]:
-    return {
-        "type": "duckdb",
-        "path": str(folder / "house.duckdb"),
-        "schema": "team",
-        "threads": 1,
-        "attach": [{"path": str(folder / "lake.duckdb"), "read_only": True}],
-    }
+    """The example as it stands, in a folder like the checkout's."""
+    project = folder / "examples" / "dbt_project"
+    shutil.copytree(EXAMPLE, project)
+    (folder / "sql").symlink_to(packaged("sql"))
+    warehouse.load(project / "lake.duckdb", all_runs())
+    return project
 
 
 def run(folder: Path, *command: str) -> None:
     quiet = ("--log-level", "none", "--no-send-anonymous-usage-stats", "--no-version-check")
     places = ("--project-dir", str(folder), "--profiles-dir", str(folder))
-    try:
-        outcome: Any = dbtRunner().invoke([*quiet, *command, *places])
-    finally:
-        DuckDBConnectionManager.close_all_connections()
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("TEAM_DATABASE", str(folder / "house.duckdb"))
+        monkeypatch.setenv("STATSIG_RUNS_DATABASE", str(folder / "lake.duckdb"))
+        try:
+            outcome: Any = dbtRunner().invoke([*quiet, *command, *places])
+        finally:
+            DuckDBConnectionManager.close_all_connections()
     assert outcome.success, outcome.exception or [r.message for r in outcome.result if r.status != "success"]
 
 
