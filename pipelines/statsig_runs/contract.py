@@ -142,14 +142,14 @@ def read_run(body: bytes, *, fetched_at: datetime, run_id: str | None = None) ->
         text = body.decode()
         content_hash = hash_payload(body)
     except (ValueError, OverflowError, RecursionError) as error:  # msgspec's errors and UnicodeError are ValueErrors
-        return _reject(body, fetched_at, _explain(body, error), run_id)
+        return reject(body, fetched_at, _explain(body, error), run_id)
     if run_id is not None and run.runID != run_id:
-        return _reject(body, fetched_at, f"asked for another run, got {run.runID!r} - at `$.runID`", run_id)
+        return reject(body, fetched_at, f"asked for another run, got {run.runID!r} - at `$.runID`", run_id)
     path = next(_find_times_off_the_calendar(run), None) if _may_leave_the_calendar(body) else None
     if path:
-        return _reject(body, fetched_at, f"a time outside the years 1 to 9999 (UTC) - at `{path}`", run_id)
+        return reject(body, fetched_at, f"a time outside the years 1 to 9999 (UTC) - at `{path}`", run_id)
     if b"\\u0000" in body and _holds_nul(msgspec.to_builtins(run, enc_hook=str)):
-        return _reject(body, fetched_at, "a text holds the character U+0000, which no database stores", run_id)
+        return reject(body, fetched_at, "a text holds the character U+0000, which no database stores", run_id)
     return AcceptedRun(run, fetched_at, content_hash, text)
 
 
@@ -242,7 +242,8 @@ def _say(text: bytes, error: Exception) -> str:
     return str(error)
 
 
-def _reject(body: bytes, fetched_at: datetime, reason: str, run_id: str | None) -> RejectedRun:
+def reject(body: bytes, fetched_at: datetime, reason: str, run_id: str | None = None) -> RejectedRun:
+    """Refuse a text for a reason; arguments as of `read_run`."""
     try:
         content_hash = hash_payload(body)
     except (ValueError, OverflowError, RecursionError):

@@ -10,6 +10,7 @@ from typing import Any
 
 import dlt
 import duckdb
+import pyarrow as pa
 import pytest
 
 from statsig_runs.contract import MissingRun, RejectedRun, read_run
@@ -183,27 +184,61 @@ def test_a_damaged_archive_says_what_was_kept(warehouse: Warehouse, settings: Se
         replay(warehouse, settings, archive)
 
 
-@pytest.mark.parametrize("harm", [lambda whole: whole[:-3000], lambda whole: whole[:-3000] + b"\xff" * 3000])
+@pytest.mark.parametrize(
+    ("pack", "harm"),
+    [
+        (gzip.compress, lambda whole: whole[:-3000]),
+        (gzip.compress, lambda whole: whole[:-3000] + b"\xff" * 3000),
+        (lambda content: pa.Codec("zstd").compress(content, asbytes=True), lambda whole: whole[:-3000]),
+    ],
+)
 def test_what_comes_before_the_damage_of_an_archive_is_loaded(
-    warehouse: Warehouse, settings: Settings, tmp_path: Path, harm: Callable[[bytes], bytes]
+    warehouse: Warehouse,
+    settings: Settings,
+    tmp_path: Path,
+    pack: Callable[[bytes], bytes],
+    harm: Callable[[bytes], bytes],
 ) -> None:
     lines = [
         json.dumps(payload(runID=f"r{number}", note=hashlib.sha256(bytes(number)).hexdigest()))
         for number in range(2000)
     ]
-    archive = tmp_path / "cut.ndjson.gz"
-    archive.write_bytes(harm(gzip.compress("\n".join(lines).encode())))
+    archive = tmp_path / "cut.ndjson"
+    archive.write_bytes(harm(pack("\n".join(lines).encode())))
     with pytest.raises(StorageError, match="is damaged"):
         replay(warehouse, settings, archive)
     [(found,)] = rows(warehouse, "select count(*) from ingestion_runs")
     assert 1000 < found < 2000
 
 
-def test_an_archive_without_a_line_is_said_to_be_empty(
+def test_an_archive_of_something_else_is_refused_in_one_line_and_leaves_nothing(
     warehouse: Warehouse, settings: Settings, tmp_path: Path
 ) -> None:
+    load(warehouse, payload())
+    rows_of_pandas = "\n".join(json.dumps({"fetched_at": 1746439200000, "payload": payload()}) for _ in range(3))
+    page = json.dumps({"status": 404, "message": "not found"}, indent=1)
+    archive = tmp_path / "else"
+    for content, told in (
+        ("run_id,status\n" + "a,b\n" * 1000, "no JSON, neither by itself nor with the lines around it - in line 1"),
+        (rows_of_pandas, "`fetched_at` must be a text such as 2025-05-05T10:00:00Z, or not be there - in line 1"),
+        (page, "neither a run with its `runID`, nor an answer of the API, nor a row of run_payloads - in line 1"),
+    ):
+        archive.write_text(content)
+        with pytest.raises(ConfigurationError) as refusal:
+            replay(warehouse, settings, archive)
+        assert str(refusal.value) == (
+            f"The archive {archive} holds no runs: {told} of the archive. Wanted is JSON in UTF-8, plain, as .gz or as "
+            ".zst: runs, answers of the API or rows of run_payloads, one a line, as an array, or one after the other."
+        )
+    assert rows(warehouse, "select count(*) from rejected_runs") == [(0,)]
+
+
+@pytest.mark.parametrize("content", ["\n \n", "[]", '{"message": "Listed", "data": []}'])
+def test_an_archive_without_a_run_is_said_to_be_empty(
+    warehouse: Warehouse, settings: Settings, tmp_path: Path, content: str
+) -> None:
     archive = tmp_path / "empty.ndjson"
-    archive.write_text("\n \n")
+    archive.write_text(content)
     with pytest.raises(ConfigurationError, match="is empty"):
         replay(warehouse, settings, archive)
 

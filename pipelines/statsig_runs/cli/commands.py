@@ -185,9 +185,10 @@ def transform(database: Path, *, destination: str | None, full_refresh: bool) ->
     "archive",
     type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
     metavar="FILE",
-    help="NDJSON, may be gzipped, of runs or of rows of run_payloads; `-` for stdin. Default: the database's own.",
+    help="JSON, plain, .gz or .zst: runs, answers of the API or rows of run_payloads, a line each, as an array or one "
+    "after the other; `-` for stdin.  [default: the database's own]",
 )
-@click.option("--fetched-at", type=click.DateTime(), help="When lines without a fetched_at were fetched (UTC).")
+@click.option("--fetched-at", type=click.DateTime(), help="When runs that do not say so were fetched (UTC).")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
 def replay(
     database: Path, archive: Path | None, fetched_at: datetime | None, *, destination: str | None, as_json: bool

@@ -1,0 +1,242 @@
+"""Reads an archive of runs in whatever form people save them, as one stream of payloads.
+
+A run a line is the usual form, and the one of which no more than a line is held in memory. All others are told from it
+by where their brackets close: an object over many lines, an array, answers of the API one after the other. This module
+knows files and JSON, and what may be wrapped around a run; what a run is, the contract says.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import re
+import sys
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Final, cast
+
+import msgspec
+
+from statsig_runs.contract import RejectedRun, reject
+from statsig_runs.errors import ConfigurationError
+from statsig_runs.json_text import elements, first_byte, members
+
+Payload = tuple[bytes, datetime]
+"""The JSON text of one run, and when it was fetched."""
+
+WANTED: Final = (
+    "Wanted is JSON in UTF-8, plain, as .gz or as .zst: runs, answers of the API or rows of run_payloads, one a line, "
+    "as an array, or one after the other."
+)
+DAMAGES: Final = (EOFError, OSError, zlib.error)
+"""What reading raises where an archive is damaged."""
+
+_GZIP: Final = b"\x1f\x8b"
+_ZSTD: Final = b"\x28\xb5\x2f\xfd"
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+_BETWEEN: Final = b" \t\r\n,\x1e"  # white space, the commas of an array taken apart, and RFC 7464's record separator
+_LARGEST: Final = 1 << 30  # bytes of one value; a run has some kilobytes
+_KEPT: Final = 100_000  # bytes of a text that is no run
+_HEAD: Final = 4096  # bytes that tell text from other files
+
+# a bracket, or a string; without its end, the string goes on to the end of the line
+_MARK: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+("?)|[\[{]|[\]}]', re.DOTALL)
+
+
+class _Wrapped(msgspec.Struct):
+    """What tells a run, an answer of the API and a row of `run_payloads` from each other; the rest is left alone."""
+
+    runID: msgspec.Raw = msgspec.Raw()  # noqa: N815  as in the API
+    data: msgspec.Raw = msgspec.Raw()
+    payload: msgspec.Raw = msgspec.Raw()
+    fetched_at: msgspec.Raw = msgspec.Raw()
+
+
+_decode_wrapped = msgspec.json.Decoder(_Wrapped).decode
+_decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_decode_text = msgspec.json.Decoder(str).decode
+
+
+@contextmanager
+def open_archive(archive: Path) -> Iterator[io.BufferedReader]:
+    """Open a file, or stdin for `-`, unpacked.
+
+    Raises:
+        ConfigurationError: it cannot be opened.
+    """
+    try:
+        with cast("io.BufferedReader", sys.stdin.buffer) if str(archive) == "-" else archive.open("rb") as file:
+            yield _unpack(file)
+    except FileNotFoundError:
+        raise ConfigurationError(f"The archive {archive} does not exist.") from None
+    except (PermissionError, IsADirectoryError) as error:
+        raise ConfigurationError(f"The archive {archive} cannot be read: {error.strerror}.") from None
+
+
+def _unpack(file: io.BufferedReader) -> io.BufferedReader:
+    magic = file.peek(len(_ZSTD))
+    if magic.startswith(_GZIP):
+        return io.BufferedReader(gzip.GzipFile(fileobj=file))
+    if magic.startswith(_ZSTD):
+        import pyarrow as pa
+
+        return io.BufferedReader(pa.CompressedInputStream(pa.PythonFile(file, mode="r"), "zstd"))
+    return file
+
+
+def read_archive(stream: io.BufferedReader, fetched_at: datetime) -> Iterator[Payload | RejectedRun]:
+    """The runs of an archive; what is none is rejected, with its line in the reason.
+
+    Args:
+        stream: as from `open_archive`.
+        fetched_at: when runs that do not say so were fetched, UTC.
+
+    Raises:
+        ConfigurationError: it is no text, or one value is too long to be held in memory.
+        One of `DAMAGES`: the archive is damaged from here on.
+    """
+    head = stream.peek(_HEAD)[:_HEAD]
+    if b"\0" in head[:4] or (b"\0" in head and first_byte(head) not in {b"{", b"["}):
+        raise ConfigurationError(f"The archive is no text in UTF-8. {WANTED}")
+    cutter = _Cutter()
+    for number, line in enumerate(iter(partial(stream.readline, _LARGEST), b""), 1):
+        if cutter.size + len(line) >= _LARGEST:
+            raise ConfigurationError(
+                f"In line {number:,} of the archive, one value is longer than {_LARGEST >> 20:,} MiB. "
+                "Write one run a line, for example with `jq -c '.[]'`."
+            )
+        text = line.removeprefix(_BYTE_ORDER_MARK).strip()
+        if not cutter.size:
+            try:
+                yield from _unwrap(text.strip(_BETWEEN), fetched_at, number)
+                continue
+            except (ValueError, RecursionError):  # not a whole value, more than one, or none
+                pass
+        for piece, begun in cutter.feed(text, number):
+            yield from _read_piece(piece, fetched_at, begun)
+    for piece, begun in cutter.end():
+        yield from _read_piece(piece, fetched_at, begun)
+
+
+class _Cutter:
+    """Cuts lines where the brackets of a value close. `size` is how many bytes wait for that."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._lines: list[tuple[bytes, int]] = []
+        self._depth = 0
+
+    def feed(self, line: bytes, number: int) -> Iterator[tuple[bytes, int]]:
+        """Add a line; gives what is complete, each piece with the number of the line in which it begins."""
+        if self._lines and line.startswith(b"{") and not self._lines[-1][0].endswith((b"[", b",", b":")):
+            yield from self.end()  # the value before was never closed, and this is the next one
+        start = 0
+        is_json = True
+        for mark in _MARK.finditer(line):
+            if mark[0].startswith(b'"'):
+                is_json = bool(mark[1])  # no string goes on in the next line
+                continue
+            self._depth += 1 if mark[0] in b"[{" else -1
+            if self._depth <= 0:
+                self._add(line[start : mark.end()], number)
+                yield b"\n".join(text for text, _ in self._lines), self._lines[0][1]
+                self._clear()
+                start = mark.end()
+        self._add(line[start:] if self._depth else line[start:].strip(_BETWEEN), number)
+        if not self._depth or not is_json:
+            yield from self.end()
+
+    def end(self) -> Iterator[tuple[bytes, int]]:
+        """What is left, which is no value; but lines in it that are objects by themselves may be runs."""
+        lines = self._lines
+        self._clear()
+        broken = []
+        for line, number in lines:
+            text = line.strip(_BETWEEN)
+            if text.startswith(b"{") and _is_json(text):
+                yield text, number
+            else:
+                broken.append(line)
+        if broken:
+            yield b"\n".join(broken), lines[0][1]
+
+    def _add(self, text: bytes, number: int) -> None:
+        if text:
+            self._lines.append((text, number))
+            self.size += len(text)
+
+    def _clear(self) -> None:
+        self.size, self._lines, self._depth = 0, [], 0
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        _decode_wrapped(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _read_piece(text: bytes, fetched_at: datetime, line: int) -> Iterator[Payload | RejectedRun]:
+    try:
+        yield from _unwrap(text.strip(), fetched_at, line, is_json=False)
+    except (ValueError, RecursionError):
+        yield _reject(text, fetched_at, line, "no JSON, neither by itself nor with the lines around it")
+
+
+def _unwrap(text: bytes, fetched_at: datetime, line: int, *, is_json: bool = True) -> list[Payload | RejectedRun]:
+    """The runs in one value; without `is_json`, also in one of which some parts cannot be decoded.
+
+    Raises:
+        ValueError, RecursionError: it cannot be taken apart.
+    """
+    if not text:
+        return []
+    if text.startswith(b"["):
+        parts = map(bytes, _decode_list(text)) if is_json else elements(text)
+        return [run for part in parts for run in _unwrap(part, fetched_at, line, is_json=is_json)]
+    fields = _take_apart(text) if is_json else members(text)
+    if "runID" in fields:  # whatever else it holds
+        return [(text, fetched_at)]
+    moment = _read_moment(fields["fetched_at"]) if "fetched_at" in fields else fetched_at
+    if moment is None:
+        problem = "`fetched_at` must be a text such as 2025-05-05T10:00:00Z, or not be there"
+        return [_reject(text, fetched_at, line, problem)]
+    runs = _find_runs(fields.get("payload", b""), fields.get("data", b""))
+    if runs is None:
+        problem = "neither a run with its `runID`, nor an answer of the API, nor a row of run_payloads"
+        return [_reject(text, fetched_at, line, problem)]
+    return [(run, moment) for run in runs]
+
+
+def _find_runs(payload: bytes, data: bytes) -> list[bytes] | None:
+    """The runs in a row's `payload`, or in the `data` of an answer; None where there is neither."""
+    if payload.startswith(b"{"):
+        return [payload]
+    if payload.startswith(b'"'):  # JSON in a text, as most databases write it
+        return [_decode_text(payload).encode()]
+    if data.startswith(b"{"):
+        return [data]
+    return elements(data) if data.startswith(b"[") else None
+
+
+def _take_apart(text: bytes) -> dict[str, bytes]:
+    wrapped = _decode_wrapped(text)
+    return {name: bytes(part) for name in wrapped.__struct_fields__ if (part := getattr(wrapped, name))}
+
+
+def _read_moment(text: bytes) -> datetime | None:
+    """A text that is ISO 8601 in one of the forms that DuckDB and JSON writers give it; None for anything else."""
+    try:
+        moment = datetime.fromisoformat(_decode_text(text))
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _reject(text: bytes, fetched_at: datetime, line: int, problem: str) -> RejectedRun:
+    return reject(text[:_KEPT], fetched_at, f"{problem} - in line {line} of the archive")
