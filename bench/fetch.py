@@ -24,7 +24,7 @@ from pathlib import Path
 
 import requests
 
-from statsig_runs.api import ConsoleApi, FetchedRun
+from statsig_runs.api import ConsoleApi, FetchedRun, Runs
 from statsig_runs.simulator import Simulator
 
 KEY = "console-benchmark"
@@ -89,7 +89,7 @@ def fetch_by_two_processes(url: str, rate_limits: str, ids: list[str]) -> tuple[
 def _fetch_share(url: str, rate_limits: str, ids: list[str], folder: str) -> tuple[int, float]:
     started = time.monotonic()
     with ConsoleApi(KEY, base_url=url, rate_limits=rate_limits, limiter_dir=Path(folder), threads=THREADS) as api:
-        read = sum(isinstance(result, FetchedRun) for result in api.read_runs(ids))
+        read = sum(isinstance(result, FetchedRun) for result in Runs(api).read_many(ids))
         return read, time.monotonic() - started
 
 

@@ -100,7 +100,7 @@ def test_api_and_simulator_know_neither_each_other_nor_any_table() -> None:
         }
         for room in ("api", "simulator")
     }
-    assert known == {"api": {"api", "contract", "errors", "redact"}, "simulator": {"simulator"}}
+    assert known == {"api": {"api", "contract", "errors", "json_text", "redact"}, "simulator": {"simulator"}}
 
 
 def test_no_test_module_imports_another() -> None:

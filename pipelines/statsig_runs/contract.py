@@ -115,6 +115,10 @@ class MissingRun:
     message: str
 
 
+Outcome = AcceptedRun | RejectedRun | MissingRun
+"""What asking for one run can bring to a table."""
+
+
 # a year begins after that of UTC east of Greenwich, and ends before it west of it
 _FIRST: Final = datetime.min.replace(tzinfo=UTC)
 _LAST: Final = datetime.max.replace(tzinfo=UTC)

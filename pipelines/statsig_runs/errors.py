@@ -5,6 +5,7 @@
     ├── NotAuthorisedError         exit 3   the API refused the key (401, 403)
     ├── CheckFailedError           exit 5   a threshold of `statsig-runs check` is missed
     ├── ApiError                   exit 6   the API could not be reached, or answered nonsense to the end
+    │   ├── NotTheApiError         exit 6   something else answers (2 where base_url was set by hand)
     │   ├── ApiRequestError        exit 6   the API refused one request (a 4xx other than 401, 403, 404, 429)
     │   └── RequestsSpentError     never    `--max-requests` is used up; the sync ends in good order
     ├── ModelsError                exit 1   the dbt project did not build, or one of its tests failed
@@ -46,6 +47,15 @@ class ApiError(StatsigRunsError):
     """The API could not be reached, or no usable answer came after all retries."""
 
     exit_code = 6
+
+
+class NotTheApiError(ApiError):
+    """What answers is not the Console API; `is_setting` says that the address was set by hand."""
+
+    def __init__(self, message: str, *, is_setting: bool = False) -> None:
+        super().__init__(message)
+        if is_setting:
+            self.exit_code = ConfigurationError.exit_code
 
 
 class ApiRequestError(ApiError):

@@ -1,21 +1,25 @@
 """Asks the API for what the plan wants, and hands on what the contract makes of the answers. It knows no table.
 
-Order: what an earlier sync left over, the pages of the list, then by id whatever the pages did not bring.
+Order: the pages of the list, as `plan.Listing` wants them; then by id whatever the pages did not bring: the ids asked
+for, those that an earlier sync did not get to, those of runs that may still change, and last those that could not be
+read. What cannot be read is told and stands in the way of nothing else, unless it shows that the API is down.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from statsig_runs import contract
-from statsig_runs.api import ConsoleApi, FailedRun, FetchedRun
-from statsig_runs.contract import AcceptedRun, MissingRun, RejectedRun
+from statsig_runs.api import ConsoleApi, FailedRun, FetchedRun, RunPage, Runs
+from statsig_runs.api.runs import page_link
+from statsig_runs.contract import AcceptedRun, MissingRun, Outcome, RejectedRun
 from statsig_runs.errors import ApiError, ApiRequestError, RequestsSpentError
-from statsig_runs.plan import REPEATED_PAGES, KnownRun, ListedRun, Listing, Progress, reads
+from statsig_runs.plan import KnownRun, ListedRun, Listing, Progress, is_plausible, reads
 from statsig_runs.redact import Redactor
 
 if TYPE_CHECKING:
@@ -23,10 +27,24 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_NOT_FOUND = 404
-_SHORTEST_SECRET = 8
+_NOT_FOUND: Final = 404
+_BRIEFLY: Final = 2  # attempts at what could not be read before
+_UNREADABLE_IN_A_ROW: Final = 20  # runs; then reading by id ends for this time
+_TOO_FEW: Final = 3  # requests that are not worth dividing
 
-Fetched = AcceptedRun | RejectedRun | MissingRun | FailedRun
+_SHORTEST_SECRET: Final = 8
+"""Characters. A shorter key is a word such as `test`, which local servers take for one. It is no secret, and it may
+stand in every payload, `latestStatus` for example: replacing it would spoil the data."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """Something that could not be read this time: `what` names it, as in `run r7` or `page 3 of the list`."""
+
+    what: str
+    error: ApiError
+
+
 Lookup = Callable[["Collection[str]"], Mapping[str, KnownRun]]
 
 
@@ -66,129 +84,255 @@ class Fetch:
         self.is_cut = False
         self.planned: int | None = None  # runs in all, once that is known
         self._api = api
+        self._runs = Runs(api)
         self._request = request
-        self._listing = Listing(progress, full=request.full, since=request.since)
         self._listed = progress
-        self._waiting = dict.fromkeys(progress.leftover)
-        self._failed: list[str] = []
+        self._waiting = dict.fromkeys((*request.run_ids, *progress.leftover))  # not asked for yet
+        self._failed = dict.fromkeys(progress.failed)
         self._known = known
         self._unsettled = unsettled
-        # a local server may take `test` for a key, but that is in `latestStatus` too
         self._redactor = Redactor([secret] if len(secret) >= _SHORTEST_SECRET else [])
-        self._brought: set[str] = set()
+        self._brought: dict[str, str] = {}  # the hash of each run's payload, empty where there was none
+        self._page_size = 0  # runs, once the API has shown it
+        self._heeds_limit = True  # until it shows otherwise
+        self._most_for_pages, most_at_top = _share(request.max_requests, len(self._waiting), progress)
+        self._is_turn_of_rest = progress.is_turn_of_rest and request.max_requests == 1
+        self._listing = Listing(
+            replace(progress, is_turn_of_rest=self._is_turn_of_rest),
+            full=request.full,
+            since=request.since,
+            most_at_top=most_at_top,
+        )
 
     @property
     def progress(self) -> Progress:
         """What the next sync has to know, once everything handed on so far is loaded."""
-        return replace(self._listed, leftover=(*self._failed, *self._waiting))
+        is_one = self._request.max_requests == 1
+        return replace(
+            self._listed,
+            leftover=tuple(self._waiting),
+            failed=tuple(self._failed),
+            is_turn_of_rest=is_one and not self._is_turn_of_rest and bool(self._listed.gaps or self._waiting),
+        )
 
-    def __iter__(self) -> Iterator[Fetched]:
+    def __iter__(self) -> Iterator[Outcome | Unread]:
         """Everything the plan wants, in the order in which it comes.
 
         Raises:
             NotAuthorisedError: the API refused the key.
-            ApiError: the API could not be reached.
+            ApiError: the API could not be reached, or the list as a whole could not.
         """
-        yield from self._read_waiting()
         refusal: ApiError | None = None
-        unsettled = self._unsettled
+        if self._is_turn_of_rest:
+            yield from self._read_by_id(list(self._waiting))
         if self._request.discover:
             try:
-                yield from self._page()
-            except ApiRequestError as error:  # the list alone: ids can still be read
-                refusal = error
+                yield from self._read_list()
             except ApiError as error:
-                if not (self._api.has_answered and self._request.run_ids):
+                if not self._api.has_answered:
                     raise
-                refusal, unsettled = error, tuple  # perhaps the list alone: what was asked for by name is worth a try
-        if self.is_cut:  # the list may still bring them, ten to a request: no reason to ask for them by id first
-            unsettled = tuple
-        self._waiting |= dict.fromkeys(reads(self._request.run_ids, unsettled(), brought=self._brought))
-        yield from self._read_waiting()
-        if isinstance(refusal, ApiRequestError) and refusal.status == _NOT_FOUND:
-            if not self._request.run_ids:
-                hint = "Check the setting base_url; an API without a list of runs can be asked by --run-id only."
-                raise ApiRequestError(f"{refusal}. {hint}", _NOT_FOUND)
-            log.warning("this API has no list of runs; only the ids given were read")
-        elif refusal:
-            raise refusal
+                refusal = error
+        is_down = refusal is not None and not isinstance(refusal, ApiRequestError)
+        # what the list has not come to may come with its pages, ten to a request: no reason to ask for it by id first
+        unsettled = () if self.is_cut or is_down else self._unsettled()
+        wanted = reads(self._waiting, (each for each in unsettled if each not in self._failed), brought=self._brought)
+        try:
+            # perhaps the list alone is down: what was asked for by name is worth a try
+            goes_on = yield from self._read_by_id(wanted, attempts=_BRIEFLY if is_down else None)
+            if goes_on and not is_down:
+                yield from self._read_by_id(reads(self._failed, brought=self._brought), attempts=_BRIEFLY)
+        except ApiError as error:
+            raise (refusal or error) from None
+        if refusal:
+            self._raise(refusal)
         if self.is_cut:
             log.warning(
                 "stopped at the limit of %s requests; the next sync goes on from here", self._request.max_requests
             )
 
-    def _page(self) -> Iterator[Fetched]:
-        number: int | None = self._listing.first_page
-        link, is_linked = f"?page={number}", False
-        while number and not self._is_spent():
+    def _raise(self, refusal: ApiError) -> None:
+        """Raise what keeps the list from being read, unless this API has none and ids were given."""
+        if not isinstance(refusal, ApiRequestError) or refusal.status != _NOT_FOUND:
+            raise refusal
+        if not self._request.run_ids:
+            hint = "Check the setting base_url; an API without a list of runs can be asked by --run-id only."
+            raise ApiRequestError(f"{refusal}. {hint}", _NOT_FOUND)
+        log.warning("this API has no list of runs; only the ids given were read")
+
+    def _read_list(self) -> Iterator[Outcome | Unread]:
+        listing = self._listing
+        follows = 0  # the page that `link` leads to
+        link = ""
+        while number := listing.page:
+            if self._is_spent(self._most_for_pages + listing.is_bad if self._most_for_pages else None):
+                return
+            is_linked = number == follows
             try:
-                page = self._api.read_page(link)
+                page = self._runs.read_page(
+                    link if is_linked else page_link(number), attempts=_BRIEFLY if listing.is_bad else None
+                )
             except RequestsSpentError:
                 self.is_cut = True
                 return
-            except ApiRequestError:
-                if number == 1 or is_linked:
+            except ApiError as error:
+                is_refused = isinstance(error, ApiRequestError)
+                if is_refused and number == 1:
                     raise
-                number = self._listing.restart()
-                link = f"?page={number}"
+                if is_refused and not is_linked and listing.start_over():
+                    continue
+                if not is_refused and not self._runs.still_answer(page_link(number + 1)):
+                    raise
+                yield from self._read_around(number, error)
                 continue
-            outcomes = [self._validate(body, page.fetched_at) for body in page.runs]
-            known = self._known([outcome.run_id for outcome in outcomes if outcome.run_id])
-            is_last = page.next_page is None
-            read = page.number or number  # not every API says which page it sends
-            number = self._listing.next_page(read, [_listed(run) for run in outcomes], known, is_last=is_last)
-            yield from outcomes
-            self._brought.update(run.run_id for run in outcomes)
-            self._listed = self._listing.progress
-            is_linked = number == read + 1
-            link = page.next_page if is_linked and page.next_page else f"?page={number}"
-        if self._listing.repeated_pages == REPEATED_PAGES:
+            self._learn_size(page)
+            yield from self._take([page])
+            follows = number + 1
+            if page.has_next and page.next_link and not self._runs.leads_home(page.next_link):
+                self._runs.read_page(page.next_link)  # which says so
+            link = page.link_to(follows)
+        if listing.is_repeating:
             log.warning("the API lists the same runs over and over; the list was not read to its end")
 
-    def _read_waiting(self) -> Iterator[Fetched]:
-        self.planned = len(self._brought) + len(self._waiting)
-        for answer in self._api.read_runs(self._affordable()):
-            if isinstance(answer, FailedRun) and isinstance(answer.error, RequestsSpentError):
-                self.is_cut = True
-                continue
-            if isinstance(answer, FetchedRun):
-                yield self._validate(answer.body, answer.fetched_at, answer.run_id)
-            else:
-                yield answer
-            if isinstance(answer, FailedRun) and not isinstance(answer.error, ApiRequestError):
-                self._failed.append(answer.run_id)  # the API was in trouble, not the id in error: try again next time
-            self._brought.add(answer.run_id)
-            del self._waiting[answer.run_id]
+    def _take(self, parts: list[RunPage], *, is_whole: bool = True) -> Iterator[Outcome]:
+        """Hand on the runs of one page, which came at once or in parts."""
+        outcomes = [self._validate(body, part.fetched_at) for part in parts for body in part.runs]
+        known = self._known([outcome.run_id for outcome in outcomes if outcome.run_id])
+        if is_whole:
+            listed = [_listed(outcome) for outcome in outcomes]
+            last = parts[-1]
+            self._listing.take(listed, known, is_last=not last.has_next, fetched_at=last.fetched_at)
+        for outcome in outcomes:
+            self._waiting.pop(outcome.run_id, None)
+            self._failed.pop(outcome.run_id, None)
+            if self._brought.get(outcome.run_id) != outcome.content_hash:  # new runs push others to the next page
+                self._brought[outcome.run_id] = outcome.content_hash
+                yield outcome
+        self._listed = self._listing.progress
 
-    def _affordable(self) -> Iterator[str]:
-        for run_id in list(self._waiting):
-            if self._is_spent():
+    def _read_around(self, number: int, error: ApiError) -> Iterator[Outcome | Unread]:
+        """Read what can be read of a page that cannot be read whole: in smaller pages, where the API heeds `limit`."""
+        parts: list[RunPage] = []
+        is_whole = False
+        try:
+            if not self._page_size:
+                self._learn_size(self._runs.read_page(page_link(number + 1), attempts=_BRIEFLY))
+            is_whole = self._read_parts((number - 1) * self._page_size, self._page_size, parts)
+        except RequestsSpentError:
+            self.is_cut = True
+        except ApiError:
+            log.debug("page %s of the list is not readable either", number + 1)
+        if is_whole:
+            log.warning("page %s of the list could be read in parts only: %s", number, error)
+            yield from self._take(parts)
+            return
+        yield from self._take(parts, is_whole=False)
+        self._listing.fail(is_refused=isinstance(error, ApiRequestError))
+        self._listed = self._listing.progress
+        yield Unread(f"page {number} of the list", error)
+
+    def _read_parts(self, first: int, size: int, parts: list[RunPage]) -> bool:
+        """Read so many runs from a place in the list, counted from 0, in smaller pages; whether all could be read."""
+        count = next((divisor for divisor in range(2, size + 1) if size % divisor == 0), 0)
+        is_whole = bool(count)
+        for part in range(count):
+            if not self._heeds_limit:
+                return False
+            limit = size // count
+            place = first + part * limit
+            try:
+                page = self._runs.read_page(page_link(place // limit + 1, limit), attempts=_BRIEFLY)
+            except RequestsSpentError:
+                raise
+            except ApiError:
+                is_whole = self._read_parts(place, limit, parts) and is_whole
+                continue
+            said = page.items_per_page
+            self._heeds_limit = len(page.runs) <= limit and (said == limit if said else bool(page.runs))
+            if self._heeds_limit:
+                parts.append(page)
+            if not page.has_next:
+                break
+        return is_whole and self._heeds_limit
+
+    def _learn_size(self, page: RunPage) -> None:
+        """How many runs there are to a page, if this one tells; the last one may be short."""
+        self._page_size = page.items_per_page or (len(page.runs) if page.has_next else self._page_size)
+
+    def _read_by_id(self, run_ids: list[str], attempts: int | None = None) -> Generator[Outcome | Unread, None, bool]:
+        """Read runs by id; whether it is worth while to read others."""
+        self.planned = len(self._brought) + len(run_ids)
+        unreadable = 0
+        with closing(self._runs.read_many(self._affordable(run_ids), attempts=attempts)) as answers:
+            for answer in answers:
+                if isinstance(answer, FailedRun) and isinstance(answer.error, RequestsSpentError):
+                    self.is_cut = True
+                    continue
+                unreadable = unreadable + 1 if self._note(answer) else 0
+                if isinstance(answer, FailedRun):
+                    yield Unread(f"run {answer.run_id}", answer.error)
+                elif isinstance(answer, FetchedRun):
+                    yield self._validate(answer.body, answer.fetched_at, answer.run_id)
+                else:
+                    yield answer
+                if unreadable == _UNREADABLE_IN_A_ROW:
+                    log.warning("%s runs in a row could not be read; the next sync reads the others first", unreadable)
+                    return False
+        return True
+
+    def _note(self, answer: FetchedRun | MissingRun | FailedRun) -> bool:
+        """Note that a run was asked for; whether it is to be asked for again, because it could not be read."""
+        run_id = answer.run_id
+        self._brought.setdefault(run_id, "")
+        self._waiting.pop(run_id, None)
+        self._failed.pop(run_id, None)
+        # one that the API refuses is in error, and asking again makes it no better
+        is_unreadable = isinstance(answer, FailedRun) and not isinstance(answer.error, ApiRequestError)
+        if is_unreadable:
+            self._failed[run_id] = None
+        return is_unreadable
+
+    def _affordable(self, run_ids: Iterable[str]) -> Iterator[str]:
+        for run_id in run_ids:
+            if self._is_spent(self._request.max_requests):
                 return
             yield run_id
 
-    def _is_spent(self) -> bool:
-        limit = self._request.max_requests
-        if limit is not None and self._api.usage.requests >= limit:
-            self.is_cut = True
-        return self.is_cut
+    def _is_spent(self, most: int | None) -> bool:
+        """Whether so many requests were sent; then what is left is for the next sync."""
+        is_spent = most is not None and self._api.usage.requests >= most
+        self.is_cut = self.is_cut or is_spent
+        return is_spent
 
     def _validate(self, body: bytes, fetched_at: datetime, run_id: str | None = None) -> AcceptedRun | RejectedRun:
         return contract.read_run(self._redactor.scrub_payload(body), fetched_at=fetched_at, run_id=run_id)
 
 
-def fetch_everything(
-    api: ConsoleApi, run_ids: Iterable[str], *, discover: bool, secret: str
-) -> Iterator[AcceptedRun | RejectedRun | MissingRun]:
-    """The runs named and, if asked for, the whole list; for pipelines without a state. A run that fails is logged."""
+def fetch_everything(api: ConsoleApi, run_ids: Iterable[str], *, discover: bool, secret: str) -> Iterator[Outcome]:
+    """The runs named and, if asked for, the whole list; for pipelines without a state. What is unreadable is logged."""
     request = Request(run_ids=tuple(run_ids), discover=discover, full=True)
     fetch = Fetch(api, request, Progress(), known=lambda _: {}, unsettled=tuple, secret=secret)
     for outcome in fetch:
-        if isinstance(outcome, FailedRun):
-            log.error("run %s could not be read: %s", outcome.run_id, outcome.error)
+        if isinstance(outcome, Unread):
+            log.error("%s could not be read: %s", outcome.what, outcome.error)
         else:
             yield outcome
 
 
+def _share(most: int | None, ids: int, progress: Progress) -> tuple[int | None, int | None]:
+    """How many of the requests that a sync may make go to pages, and how many pages to the top of the list.
+
+    Each part of the work gets on in each sync, so that none waits for ever: half is for ids, if there are any, one
+    request for what could not be read before, and of the pages half is for what an interrupted reading has left.
+    """
+    if most is None:
+        return None, None
+    again = any(gap.is_bad for gap in progress.gaps) + bool(progress.failed) if most > _TOO_FEW else 0
+    pages = most - min(ids, most // 2) - again
+    return pages, max(pages // 2, 1)
+
+
 def _listed(outcome: AcceptedRun | RejectedRun) -> ListedRun:
     created_at = outcome.run.createdAt if isinstance(outcome, AcceptedRun) else None
+    if created_at and not is_plausible(created_at, outcome.fetched_at):
+        created_at = None
     return ListedRun(outcome.run_id, outcome.content_hash, created_at)

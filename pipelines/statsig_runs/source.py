@@ -21,16 +21,13 @@ from dlt.common.configuration.specs import BaseConfiguration
 
 from statsig_runs import tables
 from statsig_runs.api import ConsoleApi
-from statsig_runs.contract import AcceptedRun, MissingRun, RejectedRun
+from statsig_runs.contract import AcceptedRun, MissingRun, Outcome, RejectedRun
 from statsig_runs.fetch import fetch_everything
 from statsig_runs.settings import load_settings
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from dlt.extract import DltResource
-
-Outcome = AcceptedRun | RejectedRun | MissingRun
-"""What asking for one run can bring to a table."""
 
 BATCH_SIZE = 5_000
 """Runs flattened at a time: some 350,000 rows, 150 MB."""

@@ -2,7 +2,8 @@
 
 import pytest
 
-from statsig_runs.api.address import check_base_url, check_key, page_target, run_target
+from statsig_runs.api.address import check_base_url, check_key, link_target
+from statsig_runs.api.runs import run_target
 from statsig_runs.errors import ApiError, ConfigurationError
 
 BASE = "https://api.example"
@@ -108,7 +109,7 @@ def test_an_id_that_cannot_be_sent_is_refused(run_id: str) -> None:
     ],
 )
 def test_a_link_to_the_next_page_keeps_its_query(link: str, query: str) -> None:
-    assert page_target(BASE, link) == f"{RUNS}?{query}"
+    assert link_target(BASE, RUNS, link) == f"{RUNS}?{query}"
 
 
 @pytest.mark.parametrize(
@@ -128,8 +129,9 @@ def test_a_link_to_the_next_page_keeps_its_query(link: str, query: str) -> None:
 )
 def test_a_link_that_leads_elsewhere_is_refused(link: str) -> None:
     with pytest.raises(ApiError, match="another place"):
-        page_target(BASE, link)
+        link_target(BASE, RUNS, link)
 
 
 def test_links_are_followed_behind_a_proxy_with_a_path_of_its_own() -> None:
-    assert page_target("https://proxy.example/statsig", "/console/v1/ingestion/runs?page=2") == f"{RUNS}?page=2"
+    link = "/console/v1/ingestion/runs?page=2"
+    assert link_target("https://proxy.example/statsig", RUNS, link) == f"{RUNS}?page=2"

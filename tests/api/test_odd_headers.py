@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from statsig_runs.api import ConsoleApi, FetchedRun, Patience
+from statsig_runs.api import ConsoleApi, FetchedRun, Patience, Runs
 from statsig_runs.api.answers import parse_retry_after
 from statsig_runs.errors import ApiError, NotAuthorisedError
 from tests.support.clients import BODY, opening
@@ -71,7 +71,7 @@ class OddServer(WireServer):
         """What a client makes of an answer: the run's body, or the words of its error."""
         self.next_answer = answer
         try:
-            run = api.read_run("r")
+            run = Runs(api).read("r")
         except (ApiError, NotAuthorisedError) as error:
             return str(error)
         assert isinstance(run, FetchedRun)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from pyrate_limiter import SQLiteBucket
 
-from statsig_runs.api import ConsoleApi
+from statsig_runs.api import ConsoleApi, Runs
 from statsig_runs.api.rate_limit import RateLimiter, Stopped, default_directory, log_name, parse_rate_limits, widen
 from statsig_runs.errors import ConfigurationError
 from statsig_runs.simulator import Simulator
@@ -210,12 +210,12 @@ def test_two_processes_together_stay_within_the_windows(tmp_path: Path) -> None:
 
 def _read_forty(url: str, name: str, folder: Path) -> int:
     with ConsoleApi(KEY, base_url=url, rate_limits="20/1,50/3", limiter_dir=folder) as api:
-        return len(list(api.read_runs(f"{name}{number}" for number in range(40))))
+        return len(list(Runs(api).read_many(f"{name}{number}" for number in range(40))))
 
 
 def test_the_key_is_in_no_file_of_the_limiter(tmp_path: Path) -> None:
     with Simulator() as server, ConsoleApi(KEY, base_url=server.url, limiter_dir=tmp_path) as api:
-        api.read_run("x")
+        Runs(api).read("x")
         files = list(tmp_path.iterdir())
         assert files
         assert not any(KEY.encode() in file.read_bytes() or KEY in file.name for file in files)

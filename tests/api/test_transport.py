@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from statsig_runs.api import FetchedRun, Patience, transport
+from statsig_runs.api import FetchedRun, Patience, Runs, transport
 from statsig_runs.api.answers import parse_retry_after
 from statsig_runs.api.rate_limit import RateLimiter
 from statsig_runs.errors import ApiError
@@ -77,7 +77,7 @@ def test_what_goes_wrong_on_the_way_is_tried_again(fault: str, open_api: Open) -
 
     with WireServer(answer) as server:
         api = open_api(server.url)
-        assert isinstance(api.read_run("r"), FetchedRun)
+        assert isinstance(Runs(api).read("r"), FetchedRun)
     assert (api.usage.requests, api.usage.retries) == (2, 1)
     assert api.usage.rate_limited == int(fault.startswith("429"))
 
@@ -88,14 +88,17 @@ def test_an_answer_after_a_429_ends_the_row_of_pauses_that_double(open_api: Open
 
     with WireServer(answer) as server:
         api = open_api(server.url)
-        api.read_run("r")
+        Runs(api).read("r")
         assert api._limiter.pause(time.monotonic(), 0) <= 0.3125
 
 
-@pytest.mark.parametrize("fault", [fault for fault in FAULTS if not fault.startswith("429")])
+FOREIGN = ("no JSON", "an empty object", "a list")
+
+
+@pytest.mark.parametrize("fault", [fault for fault in FAULTS if not fault.startswith("429") and fault not in FOREIGN])
 def test_what_goes_on_going_wrong_ends_in_an_error_without_the_key(fault: str, open_api: Open) -> None:
     with WireServer(FAULTS[fault]) as server, pytest.raises(ApiError, match=r"3 attempts.*run sync again") as failure:
-        open_api(server.url, patience=Patience(first_backoff=0.001, max_attempts=3)).read_run("r")
+        Runs(open_api(server.url, patience=Patience(first_backoff=0.001, max_attempts=3))).read("r")
     assert len(server.requests) == 3
     assert_holds_no_key(failure.value)
 
@@ -104,7 +107,7 @@ def test_a_host_that_refuses_connections_is_named_with_the_reason(open_api: Open
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with pytest.raises(ApiError) as failure:
-        list(open_api(f"http://127.0.0.1:{port}").read_runs(["a", "b"]))
+        list(Runs(open_api(f"http://127.0.0.1:{port}")).read_many(["a", "b"]))
     assert str(failure.value) == (
         f"Could not reach the Console API at 127.0.0.1:{port}: Connection refused (8 attempts). "
         "Nothing that was loaded is lost; run sync again."
@@ -121,7 +124,7 @@ def test_a_host_that_refuses_connections_is_named_with_the_reason(open_api: Open
 )
 def test_an_answer_that_does_not_begin_is_given_up(patience: Patience, told: str, open_api: Open) -> None:
     with WireServer(lambda *_: None) as server, pytest.raises(ApiError, match=told):
-        open_api(server.url, patience=patience).read_run("r")
+        Runs(open_api(server.url, patience=patience)).read("r")
 
 
 @pytest.mark.parametrize(
@@ -138,7 +141,7 @@ def test_an_answer_of_more_than_a_sane_size_is_refused(
 ) -> None:
     monkeypatch.setattr(transport, "MAX_BODY", 1 << 20)
     with WireServer(send(answer)) as server, pytest.raises(ApiError, match="longer than 1 MiB"):
-        open_api(server.url).read_run("r")
+        Runs(open_api(server.url)).read("r")
     assert len(server.requests) == 1
 
 
@@ -154,7 +157,7 @@ def test_no_part_of_the_key_is_shown_of_a_refusal_that_is_cut_or_in_another_char
     body: bytes, open_api: Open
 ) -> None:
     with WireServer(send(http(418, body))) as server, pytest.raises(ApiError, match="answered 418") as failure:
-        open_api(server.url).read_run("r")
+        Runs(open_api(server.url)).read("r")
     shown = str(failure.value).partition("answered 418: ")[2]  # the port before it is a number like the key's
     assert len(shown) <= 301
     assert not any(KEY[at : at + 3] in shown.replace(" ", "") for at in range(len("console-"), len(KEY) - 3))
@@ -178,7 +181,7 @@ def test_a_retry_after_is_told_to_the_limiter(open_api: Open, monkeypatch: pytes
         connection.sendall((*answers, http(200, BODY))[before])
 
     with WireServer(answer) as server:
-        assert isinstance(open_api(server.url).read_run("r"), FetchedRun)
+        assert isinstance(Runs(open_api(server.url)).read("r"), FetchedRun)
     assert asked == [7, 900]
 
 
@@ -190,7 +193,7 @@ def test_an_api_that_answers_429_through_the_whole_long_window_is_given_up(
         WireServer(send(http(429, b""))) as server,
         pytest.raises(ApiError, match="still answers 429 after 15 min"),
     ):
-        open_api(server.url).read_run("r")
+        Runs(open_api(server.url)).read("r")
     assert len(server.requests) == 4
 
 
@@ -240,7 +243,7 @@ def test_a_proxy_of_the_environment_does_not_see_what_stays_on_this_machine(
 ) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-    assert isinstance(open_api(server.url).read_run("r1"), FetchedRun)
+    assert isinstance(Runs(open_api(server.url)).read("r1"), FetchedRun)
 
 
 def test_https_goes_through_the_proxy_of_the_environment_without_showing_it_the_key(
@@ -252,6 +255,6 @@ def test_https_goes_through_the_proxy_of_the_environment_without_showing_it_the_
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         api = open_api("https://statsig.invalid", patience=Patience(max_attempts=1))
         with pytest.raises(ApiError, match="502"):
-            api.read_run("r")
+            Runs(api).read("r")
     assert proxy.requests[0].startswith("CONNECT statsig.invalid:443 ")
     assert KEY not in proxy.requests[0]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from statsig_runs.api import FetchedRun, Patience
+from statsig_runs.api import FetchedRun, Patience, Runs
 from statsig_runs.api.wire import DeadlineAdapter
 from statsig_runs.errors import ApiError, ConfigurationError
 from tests.support.certificates import Authority
@@ -67,7 +67,7 @@ def test_an_answer_of_which_anything_trickles_for_ever_is_given_up(
     head, drop = ENDLESS[what]
     with WireServer(trickle(head, drop), authority.tls if with_tls else None) as server:
         with pytest.raises(ApiError, match=r"not complete after 0\.2 s|more than 100 headers") as failure:
-            open_api(server.url, patience=hasty).read_run("r")
+            Runs(open_api(server.url, patience=hasty)).read("r")
         assert len(server.requests) == 1
     assert_holds_no_key(failure.value)
 
@@ -79,7 +79,7 @@ def test_a_proxy_whose_answer_trickles_is_given_up(open_api: Open, monkeypatch: 
     with WireServer(trickle(OK + b"X-Long: ", b"a")) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         with pytest.raises(ApiError, match=r"not complete after 0\.2 s"):
-            open_api("https://statsig.invalid", patience=hasty).read_run("r")
+            Runs(open_api("https://statsig.invalid", patience=hasty)).read("r")
 
 
 def test_each_answer_of_a_connection_has_its_own_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +102,7 @@ def test_each_answer_of_a_connection_has_its_own_deadline(monkeypatch: pytest.Mo
 def test_interim_answers_before_the_answer_are_skipped(interim: bytes, open_api: Open) -> None:
     with WireServer(send(interim * 3, http(200, BODY))) as server:
         api = open_api(server.url)
-        assert [getattr(api.read_run("r"), "body", None) for _ in range(3)] == [b'{"runID": "r", "n": 1.0}'] * 3
+        assert [getattr(Runs(api).read("r"), "body", None) for _ in range(3)] == [b'{"runID": "r", "n": 1.0}'] * 3
         assert (server.connections, len(server.requests)) == (1, 3)
 
 
@@ -110,7 +110,7 @@ def test_an_answer_that_switches_to_another_protocol_is_no_answer(open_api: Open
     switch = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n"
     with WireServer(send(switch, http(200, BODY))) as server:
         with pytest.raises(ApiError, match="101, which nobody asked for"):
-            open_api(server.url, patience=Patience(max_attempts=2, first_backoff=0.001)).read_run("r")
+            Runs(open_api(server.url, patience=Patience(max_attempts=2, first_backoff=0.001))).read("r")
         assert server.connections == 2
 
 
@@ -120,7 +120,7 @@ def test_a_bundle_that_the_environment_names_is_trusted(
 ) -> None:
     monkeypatch.setenv(name, str(authority.bundle))
     with WireServer(send(http(200, BODY)), authority.tls) as server:
-        assert isinstance(open_api(server.url).read_run("r"), FetchedRun)
+        assert isinstance(Runs(open_api(server.url)).read("r"), FetchedRun)
 
 
 @pytest.mark.skipif(not shutil.which("openssl"), reason="names the files of a folder of certificates")
@@ -132,7 +132,7 @@ def test_a_folder_of_certificates_is_trusted(
     shutil.copy(authority.bundle, tmp_path / f"{name}.0")
     monkeypatch.setenv("SSL_CERT_DIR", f"{tmp_path / 'nowhere'}:{tmp_path}")
     with WireServer(send(http(200, BODY)), authority.tls) as server:
-        assert isinstance(open_api(server.url).read_run("r"), FetchedRun)
+        assert isinstance(Runs(open_api(server.url)).read("r"), FetchedRun)
 
 
 def test_an_authority_that_nobody_named_is_not_trusted_and_sees_no_request(
@@ -140,7 +140,7 @@ def test_an_authority_that_nobody_named_is_not_trusted_and_sees_no_request(
 ) -> None:
     with WireServer(send(http(200, BODY)), authority.tls) as server:
         with pytest.raises(ApiError, match="certificate verify failed"):
-            open_api(server.url, patience=Patience(max_attempts=1)).read_run("r")
+            Runs(open_api(server.url, patience=Patience(max_attempts=1))).read("r")
         assert server.requests == []
 
 

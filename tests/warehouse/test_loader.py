@@ -11,29 +11,32 @@ import dlt
 import pytest
 
 from statsig_runs.errors import StorageError
-from statsig_runs.plan import Progress
+from statsig_runs.plan import Gap, Progress
 from statsig_runs.schemas import Schemas
 from statsig_runs.warehouse.loader import Loader
+from tests.support.one_run import NOW
+
+FAR = Progress(as_of=NOW, gaps=(Gap(2, NOW, below=("c",), is_bad=True),), leftover=("a", "b"), failed=("d",))
 
 
 def test_progress_is_what_the_last_load_committed_on_this_machine_and_on_another(tmp_path: Path) -> None:
     file = str(tmp_path / "statsig_runs.duckdb")
     loader = Loader(dlt.destinations.duckdb(file), Schemas.of_project(), tmp_path / "one")
-    loader.load([], Progress(page=1))
-    loader.load([], Progress(is_complete=True, page=2, leftover=("a", "b")))
+    loader.load([], Progress(leftover=("1",)))
+    loader.load([], FAR)
 
     elsewhere = Loader(dlt.destinations.duckdb(file), Schemas.of_project(), tmp_path / "other")
     elsewhere.repair()
 
-    assert loader.progress() == Progress(is_complete=True, page=2, leftover=("a", "b"))
-    assert elsewhere.progress() == Progress(is_complete=True, page=2, leftover=("a", "b"))
+    assert loader.progress() == FAR
+    assert elsewhere.progress() == FAR
 
 
 @pytest.mark.parametrize("content", [b"", b"{{{", b"[]", b"{}"])
 @pytest.mark.parametrize("damaged", ["state.json", "schemas/statsig_ingestion.schema.json"])
 def test_a_damaged_state_is_taken_anew_from_the_database(tmp_path: Path, damaged: str, content: bytes) -> None:
     destination = dlt.destinations.duckdb(str(tmp_path / "statsig_runs.duckdb"))
-    progress = Progress(is_complete=True, page=2, leftover=("a", "b"))
+    progress = FAR
     Loader(destination, Schemas.of_project(), tmp_path / "state").load([], progress)
     file = tmp_path / "state/pipelines/statsig_runs" / damaged
     assert file.stat().st_size > 0
@@ -42,22 +45,22 @@ def test_a_damaged_state_is_taken_anew_from_the_database(tmp_path: Path, damaged
     loader = Loader(destination, Schemas.of_project(), tmp_path / "state")
     loader.repair()
     assert loader.progress() == progress
-    loader.load([], Progress(page=3))
-    assert Loader(destination, Schemas.of_project(), tmp_path / "state").progress() == Progress(page=3)
+    loader.load([], Progress(leftover=("3",)))
+    assert Loader(destination, Schemas.of_project(), tmp_path / "state").progress() == Progress(leftover=("3",))
 
 
 def test_a_pending_load_that_dlt_can_neither_finish_nor_put_aside_does_not_block_the_next(tmp_path: Path) -> None:
     destination = dlt.destinations.duckdb(str(tmp_path / "statsig_runs.duckdb"))
-    Loader(destination, Schemas.of_project(), tmp_path / "state").load([], Progress(page=1))
+    Loader(destination, Schemas.of_project(), tmp_path / "state").load([], Progress(leftover=("1",)))
     jobs = tmp_path / "state/pipelines/statsig_runs/load/normalized/123.456/new_jobs"
     jobs.mkdir(parents=True)
     (jobs / "no job of dlt's").write_text("")
 
     loader = Loader(destination, Schemas.of_project(), tmp_path / "state")
     loader.repair()
-    assert loader.progress() == Progress(page=1)
-    loader.load([], Progress(page=2))
-    assert loader.progress() == Progress(page=2)
+    assert loader.progress() == Progress(leftover=("1",))
+    loader.load([], Progress(leftover=("2",)))
+    assert loader.progress() == Progress(leftover=("2",))
 
 
 HOLD = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
@@ -68,7 +71,7 @@ def test_a_database_that_cannot_be_opened_at_first_is_tried_again(
 ) -> None:
     file = tmp_path / "statsig_runs.duckdb"
     loader = Loader(dlt.destinations.duckdb(str(file)), Schemas.of_project(), tmp_path / "state")
-    loader.load([], Progress(page=1))
+    loader.load([], Progress(leftover=("1",)))
     other = subprocess.Popen([sys.executable, "-c", HOLD, file], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert other.stdout is not None
     assert other.stdout.readline() == b"held\n"
@@ -82,7 +85,7 @@ def test_a_database_that_cannot_be_opened_at_first_is_tried_again(
     loader.repair()
 
     assert len(waits) == 1
-    assert loader.progress() == Progress(page=1)
+    assert loader.progress() == Progress(leftover=("1",))
 
 
 def test_a_database_that_cannot_be_opened_at_all_is_named_with_what_to_do(

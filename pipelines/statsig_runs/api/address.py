@@ -1,4 +1,4 @@
-"""What may be put into a request: the key, the base URL, run ids and links to further pages.
+"""What may be put into a request: the key, the base URL, names as parts of a path, and links to further pages.
 
 Pure checks of texts; nothing is sent here. Whoever passes them cannot send the key in plain text, to another host, or
 ask for another path than the one meant.
@@ -12,8 +12,6 @@ from urllib.parse import quote, urljoin, urlsplit
 import requests
 
 from statsig_runs.errors import ApiError, ConfigurationError
-
-RUNS_PATH = "/console/v1/ingestion/runs"
 
 
 def check_key(api_key: str) -> None:
@@ -64,42 +62,33 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
-def run_target(run_id: str) -> str:
-    """Return the path of one run: whatever the id holds, it is one segment.
-
-    Raises:
-        ConfigurationError: the id is empty, or no text that can be sent.
-    """
-    if not run_id:
-        raise ConfigurationError("A run id is empty.")
+def segment(name: str) -> str:
+    """Return a name as one segment of a path, whatever it holds; empty where it is no text that can be sent."""
     try:
-        segment = quote(run_id, safe="")
+        encoded = quote(name, safe="")
     except UnicodeEncodeError:
-        segment = ""
-    if not segment or "\0" in run_id:  # no database stores a text with U+0000
-        raise ConfigurationError(f"The run id {run_id!r} is no valid text.")
-    if segment in {".", ".."}:  # a bare one means this folder, or the one above
-        segment = segment.replace(".", "%2E")
-    return f"{RUNS_PATH}/{segment}"
+        return ""
+    return encoded.replace(".", "%2E") if encoded in {".", ".."} else encoded  # bare: this folder, or the one above
 
 
-def page_target(base_url: str, link: str) -> str:
-    """Return path and query of a page of the list.
+def link_target(base_url: str, path: str, link: str) -> str:
+    """Return path and query of a further page of the list at `path`.
 
     Args:
         base_url: as from `check_base_url`.
+        path: the list's path below it.
         link: a page's `nextPage`, relative or absolute.
 
     Raises:
         ApiError: the link leads to another host or path.
     """
-    home = urlsplit(base_url + RUNS_PATH)
+    home = urlsplit(base_url + path)
     target = ""
     try:
-        there = urlsplit(urljoin(base_url + RUNS_PATH, link))
+        there = urlsplit(urljoin(base_url + path, link))
         same_host = (there.scheme, there.netloc.lower()) == (home.scheme, home.netloc.lower())
-        if same_host and there.path in {home.path, RUNS_PATH}:
-            target = f"{RUNS_PATH}?{quote(there.query, safe=_QUERY)}"
+        if same_host and there.path in {home.path, path}:
+            target = f"{path}?{quote(there.query, safe=_QUERY)}"
     except ValueError:
         target = ""
     if not target:

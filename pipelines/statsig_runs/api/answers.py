@@ -1,7 +1,8 @@
-"""What the Console API's answers mean: a run, a missing run, a page of the list, or a refusal.
+"""What any answer of the Console API means: its data, whether there is more, or a refusal.
 
-Pure functions of one answer. They know the envelope (`message`, `data`, `pagination`) and the status codes; what is
-inside `data` is the contract's business, and leaves here as the JSON text that the API sent.
+Pure functions of one answer. They know the envelope (`message`, `data`, `pagination`) and the status codes, and judge
+the envelope by what is used of it alone. What is inside `data` leaves here as the JSON text that the API sent: it is
+the endpoint's business.
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import msgspec
 
-from statsig_runs.contract import MissingRun
 from statsig_runs.errors import ApiRequestError, NotAuthorisedError
+from statsig_runs.json_text import elements, first_byte, members
 
 Scrub = Callable[[str], str]
 
@@ -26,11 +27,9 @@ TOO_MANY_REQUESTS = 429
 _OK = 200
 _REDIRECTS = range(300, 400)
 _NOT_AUTHORISED = {401, 403}
-_NOT_FOUND = 404
 _UNAVAILABLE = 503
 _LOOKED_AT = 100_000  # bytes of a foreign error page; `scrub` cuts it to one line, once no secret can be cut in two
-
-T = TypeVar("T")
+_LONGEST_PAGE = 1000  # elements; a number beyond is no number of elements
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,95 +53,116 @@ class Unusable(Exception):  # noqa: N818  # a message between functions, never s
     """This answer had better be asked for again; the text says why, without secrets."""
 
 
-@dataclass(frozen=True, slots=True)
-class FetchedRun:
-    """A run as the API sent it: `body` is the JSON text of `data`, `fetched_at` (UTC) the run's "as of"."""
-
-    run_id: str
-    body: bytes
-    fetched_at: datetime
+class NotTheApi(Unusable):
+    """A whole answer of somebody else: asking for it often makes it no better. The text says what it is."""
 
 
 @dataclass(frozen=True, slots=True)
-class RunPage:
-    """One page of the list: the JSON text of each run, and the link to the next page (None at the end).
+class Envelope:
+    """What the API wraps its data in.
 
-    `number` is 0 and `items_per_page` None where the API does not say.
+    `data` is JSON text. `has_next`: the API names a next page; `next_link` is its link, empty where it is no text.
+    `items_per_page` is None where the API does not say.
     """
 
-    number: int
-    runs: list[bytes]
-    next_page: str | None
+    data: bytes
+    has_next: bool
+    next_link: str
     items_per_page: int | None
-    fetched_at: datetime
 
 
-class _ReadEnvelope(msgspec.Struct):
-    data: msgspec.Raw
-
-
-class _Pagination(msgspec.Struct, rename="camel"):
-    items_per_page: int | None = None
-    page_number: int | None = None
-    next_page: str | None = None
-
-
-class _ListEnvelope(msgspec.Struct):
-    data: list[msgspec.Raw]
-    pagination: _Pagination | None = None
-
-
-class _ErrorEnvelope(msgspec.Struct):
-    message: str
-
-
-def read_run_answer(answer: Answer, run_id: str, scrub: Scrub) -> FetchedRun | MissingRun:
-    """Read the answer to a request for one run.
-
-    A 404 counts as a missing run only in the API's own words: a wrong base URL answers 404 to everything.
+def read_envelope(answer: Answer, scrub: Scrub) -> Envelope:
+    """Read a good answer's envelope; one without pagination names no next page.
 
     Args:
         answer: what came.
-        run_id: the id that was asked for.
         scrub: makes a text from outside fit to be shown.
 
     Raises:
         NotAuthorisedError, ApiRequestError: the API refused.
-        Unusable: a 200 without the API's JSON.
+        NotTheApi: a 200 of somebody else.
+        Unusable: a 200 that breaks off.
     """
-    message = _read_message(answer) if answer.status == _NOT_FOUND else None
-    if message is not None:
-        return MissingRun(run_id=run_id, fetched_at=answer.received_at, message=scrub(message))
-    return FetchedRun(run_id, bytes(_decode(answer, _ReadEnvelope, scrub).data), answer.received_at)
-
-
-def read_page_answer(answer: Answer, scrub: Scrub) -> RunPage:
-    """Read one page of the list; an empty `nextPage` ends it like an absent one.
-
-    Raises:
-        NotAuthorisedError, ApiRequestError: the API refused.
-        Unusable: a 200 without the API's JSON.
-    """
-    envelope = _decode(answer, _ListEnvelope, scrub)
-    pagination = envelope.pagination or _Pagination()
-    return RunPage(
-        number=pagination.page_number or 0,
-        runs=[bytes(run) for run in envelope.data],
-        next_page=pagination.next_page or None,
-        items_per_page=pagination.items_per_page,
-        fetched_at=answer.received_at,
+    if answer.status != _OK:
+        raise _refusal(answer, scrub)
+    first = first_byte(answer.body)
+    if not first:
+        raise Unusable("its answer is empty")
+    if first != b"{":
+        raise NotTheApi(_NAMES.get(first, "a text that is no JSON"))
+    problem = ""
+    fields: dict[str, bytes] = {}
+    try:
+        fields = members(answer.body)
+    except ValueError as error:
+        problem = f"its answer is not whole, or no JSON ({error})"
+    if problem:
+        raise Unusable(problem)
+    if "data" not in fields:
+        raise NotTheApi("a JSON object without `data`")
+    pagination = _members_or_none(fields.get("pagination", b""))
+    link = _decode(pagination.get("nextPage", b"null"), default=True)
+    return Envelope(
+        data=fields["data"],
+        has_next=bool(link),
+        next_link=link if isinstance(link, str) else "",
+        items_per_page=_read_count(_decode(pagination.get("itemsPerPage", b"null"))),
     )
 
 
-def _decode(answer: Answer, envelope: type[T], scrub: Scrub) -> T:
-    if answer.status != _OK:
-        raise _refusal(answer, scrub)
-    problem = ""
+def read_object(envelope: Envelope) -> bytes:
+    """The data as the JSON text of one object.
+
+    Raises:
+        NotTheApi: it is something else.
+    """
+    if first_byte(envelope.data) != b"{":
+        raise NotTheApi("a JSON object whose `data` is no object")
+    return envelope.data
+
+
+def read_list(envelope: Envelope) -> list[bytes]:
+    """The data as the JSON texts of a list's elements, each whatever it is.
+
+    Raises:
+        NotTheApi: it is no list.
+    """
+    if first_byte(envelope.data) != b"[":
+        raise NotTheApi("a JSON object whose `data` is no list")
+    return elements(envelope.data)
+
+
+def read_message(answer: Answer) -> str | None:
+    """Read the `message` of the API's own errors; None for an error of somebody else, such as a proxy's page."""
+    message = _decode(_members_or_none(answer.body).get("message", b"null"))
+    return message if isinstance(message, str) else None
+
+
+_NAMES = {b"<": "a web page", b"[": "a JSON array", b'"': "a JSON text", b"n": "a JSON `null`"}
+
+
+def _members_or_none(text: bytes) -> dict[str, bytes]:
     try:
-        return msgspec.json.decode(answer.body, type=envelope)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        problem = f"its answer is not the API's JSON ({scrub(str(error))})"
-    raise Unusable(problem)
+        return members(text)
+    except ValueError:
+        return {}
+
+
+def _decode(text: bytes, default: Any = None) -> Any:
+    """What a JSON text says, or the default where it cannot be read."""
+    try:
+        return msgspec.json.decode(text)
+    except (ValueError, OverflowError, RecursionError):
+        return default
+
+
+def _read_count(value: Any) -> int | None:
+    """A number of elements, however it is written: `10`, `10.0`, `"10"`."""
+    try:
+        count = int(value)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return count if 0 < count <= _LONGEST_PAGE else None
 
 
 def _refusal(answer: Answer, scrub: Scrub) -> ApiRequestError | NotAuthorisedError:
@@ -153,7 +173,7 @@ def _refusal(answer: Answer, scrub: Scrub) -> ApiRequestError | NotAuthorisedErr
             "not followed, because the key would have gone along. Check the setting base_url.",
             answer.status,
         )
-    message = _read_message(answer)
+    message = read_message(answer)
     if message is None:
         message = answer.body[:_LOOKED_AT].decode(errors="replace") or "no message"
     message = scrub(message)
@@ -172,14 +192,6 @@ def _find_host(answer: Answer) -> str:
         return urlsplit(urljoin(answer.url, answer.location)).hostname or "no host"
     except ValueError:
         return "no valid host"
-
-
-def _read_message(answer: Answer) -> str | None:
-    """Read the `message` of the API's own errors; None for an error of somebody else, such as a proxy's page."""
-    try:
-        return msgspec.json.decode(answer.body, type=_ErrorEnvelope).message
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
 
 
 def parse_retry_after(value: str, date: str = "") -> float:

@@ -1,7 +1,8 @@
-"""The Console API client: asks for ingestion runs by id, many at once, or for pages of the list.
+"""The Console API client: asks for an address, or for many at once, whatever the endpoint.
 
-It puts the pieces together: what may be asked (`address`), when (`rate_limit`), how (`transport`) and what the
-answers mean (`answers`), and has many requests under way at once. It knows HTTP, and no table.
+It puts the pieces together: what may be asked (`address`), when (`rate_limit`), how (`transport`), and has many
+requests under way at once. It also tells an address that cannot be read from an API that is down: see
+`still_answers`. It knows HTTP, and neither a path nor what an answer holds.
 """
 
 from __future__ import annotations
@@ -11,55 +12,38 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 from urllib.parse import urlsplit
 
-from statsig_runs.api.address import check_base_url, check_key, is_loopback, page_target, run_target
-from statsig_runs.api.answers import Answer, FetchedRun, RunPage, read_page_answer, read_run_answer
+from statsig_runs.api.address import check_base_url, check_key, is_loopback
+from statsig_runs.api.answers import Answer, NotTheApi
 from statsig_runs.api.rate_limit import RateLimiter, Stopped, default_directory, log_name, parse_rate_limits
 from statsig_runs.api.transport import PATIENCE, Patience, Transport, Usage
-from statsig_runs.contract import MissingRun
-from statsig_runs.errors import ApiError, ApiRequestError, RequestsSpentError
-
-__all__ = [
-    "BASE_URL",
-    "RATE_LIMITS",
-    "ConsoleApi",
-    "FailedRun",
-    "FetchedRun",
-    "MissingRun",
-    "Patience",
-    "RunPage",
-    "Usage",
-]
+from statsig_runs.errors import ApiError, ApiRequestError, NotTheApiError, RequestsSpentError
 
 BASE_URL = "https://statsigapi.net"
 RATE_LIMITS = "100/10,900/900"
 """Both windows of the API's documentation: requests/seconds."""
 
-_OF_ANOTHER_SERVER = {*range(300, 400), 404}  # the API's own 404 is a missing run, no failure
-_FAILURES_IN_A_ROW = 5  # runs; then it is the API that is down, and not a run that cannot be read
+_OF_ANOTHER_SERVER = {*range(300, 400), 404}  # the API's own 404 is an answer, no failure
+_FAILURES_IN_A_ROW = 5  # addresses; then it is worth a request to see whether the API is down
+_BRIEFLY = 2  # attempts, where the answer matters little, or another attempt promises nothing
 _BETWEEN_CONNECTIONS = 0.002  # seconds: small servers have room for five connections that are not accepted yet
-_LOOK_AHEAD = 2  # runs asked for, or waiting to be taken, for each thread
+_LOOK_AHEAD = 2  # addresses asked for, or waiting to be taken, for each thread
 _LOOK_UP = 0.2  # seconds between two looks at whether Ctrl-C was pressed
 
+K = TypeVar("K")
 T = TypeVar("T")
 
-
-@dataclass(frozen=True, slots=True)
-class FailedRun:
-    """A run that could not be read this time, for a reason of its own; the others go on."""
-
-    run_id: str
-    error: ApiError
+Address = tuple[str, Callable[[Answer], object]]
+"""Path and query below the base URL, and what makes sense of its answer."""
 
 
 class ConsoleApi:
-    """Reads ingestion runs; for use by one thread, with many of its own.
+    """Asks the Console API; for use by one thread, with many of its own.
 
     Args:
         api_key: a Console API key; shown nowhere.
@@ -94,9 +78,10 @@ class ConsoleApi:
             log = (limiter_dir or default_directory()) / log_name(api_key, base_url)
         except RuntimeError:  # no home: nobody to share the limits with
             log = None
-        self._base_url = base_url
+        self.base_url = base_url
         self._threads = threads
-        self._under_way: set[threading.Event] = set()  # what stops each `read_runs` that has not ended
+        self._under_way: set[threading.Event] = set()  # what stops each `get_each` that has not ended
+        self._answered: Address | None = None  # the last address that was usable
         self._limiter = RateLimiter(rates, log, on_wait)
         is_direct = is_loopback(urlsplit(base_url).hostname or "")  # no proxy need see what stays on this machine
         self._transport = Transport(
@@ -110,7 +95,7 @@ class ConsoleApi:
         )
 
     def __repr__(self) -> str:
-        return f"ConsoleApi({self._base_url!r})"
+        return f"ConsoleApi({self.base_url!r})"
 
     def __enter__(self) -> Self:
         return self
@@ -137,59 +122,82 @@ class ConsoleApi:
         """Whether any answer has come, be it an error."""
         return self._transport.has_answered
 
-    def read_run(self, run_id: str) -> FetchedRun | MissingRun:
-        """Read one run by its id.
+    def scrub(self, text: str) -> str:
+        """Make a text from outside fit to be shown: no secrets, one short line of printable characters."""
+        return self._transport.scrub(text)
+
+    def get(self, target: str, read: Callable[[Answer], T], *, attempts: int | None = None) -> T:
+        """GET one address.
+
+        Args:
+            target: path and query below the base URL, encoded.
+            read: makes sense of an answer; raises `Unusable` for one that had better be asked for again.
+            attempts: how many at most; by default as many as the client's patience allows.
 
         Raises:
-            ConfigurationError: the id is empty, or no text that can be sent.
             NotAuthorisedError: the API refused the key; at once.
             ApiRequestError: the API refused this request.
-            ApiError: no usable answer after all retries.
+            NotTheApiError: somebody else answers; after two attempts.
+            ApiError: no usable answer after all attempts.
         """
-        return _wait_for(lambda stop: self._read_run(run_id, stop))
+        return _wait_for(lambda stop: self._get(target, read, stop, attempts))
 
-    def read_runs(self, run_ids: Iterable[str]) -> Generator[FetchedRun | MissingRun | FailedRun, None, None]:
-        """Read many runs at once, in the order in which the answers come.
+    def get_each(
+        self,
+        keys: Iterable[K],
+        target: Callable[[K], str],
+        read: Callable[[Answer, K], T],
+        *,
+        beside: Address,
+        attempts: int | None = None,
+    ) -> Generator[tuple[K, T | ApiError], None, None]:
+        """GET many addresses at once, in the order in which the answers come; an error of one address stops no other.
 
-        Ids are taken from `run_ids` as they are needed, in the caller's thread. The first goes alone, so that a
-        wrong key is tried once only. Leaving the iterator (or Ctrl-C) ends the work: what waits stops at once,
-        and requests under way are left to end by themselves.
+        Keys are taken as they are needed, in the caller's thread. The first goes alone, so that a wrong key is tried
+        once only. Leaving the iterator (or Ctrl-C) ends the work: what waits stops at once, and requests under way are
+        left to end by themselves.
+
+        Args:
+            keys: what names each address.
+            target: its path and query.
+            read: as of `get`.
+            beside: another address, to tell an API that is down from addresses that cannot be read.
+            attempts: as of `get`.
 
         Raises:
-            ConfigurationError: an id is empty, or no text that can be sent.
             NotAuthorisedError: the API refused the key; at once.
-            ApiError: the API does not answer, or five runs in a row could not be read.
+            ApiError: the API does not answer; the first error or, later, five in a row show it, and so does `beside`.
         """
-        tasks: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        results: queue.SimpleQueue[FetchedRun | MissingRun | FailedRun | BaseException] = queue.SimpleQueue()
+        tasks: queue.SimpleQueue[K | None] = queue.SimpleQueue()
+        results: queue.SimpleQueue[tuple[K, T | ApiError] | BaseException] = queue.SimpleQueue()
         stop = threading.Event()
+
+        def ask(key: K) -> T:
+            return self._get(target(key), lambda answer: read(answer, key), stop, attempts)
+
         self._under_way.add(stop)
-        ids = iter(run_ids)
-        workers = 0
-        pending = 0
-        failures = 0
+        waiting = iter(keys)
+        workers = pending = failures = 0
         try:
             while True:
-                room = self._threads * _LOOK_AHEAD if self._transport.has_answered else 1
-                for run_id in islice(ids, room - pending):
-                    tasks.put(run_id)
+                room = self._threads * _LOOK_AHEAD if self.has_answered else 1
+                for key in islice(waiting, room - pending):
+                    tasks.put(key)
                     pending += 1
                 while workers < min(pending, self._threads):
                     # Daemons, not a pool: a pool is waited for when Python ends, for as long as a read timeout.
-                    threading.Thread(target=self._work, args=(tasks, results, stop), daemon=True).start()
+                    threading.Thread(target=_work, args=(tasks, results, ask, stop), daemon=True).start()
                     workers += 1
                     time.sleep(_BETWEEN_CONNECTIONS)  # not `stop.wait`, whose lock a Ctrl-C can leave held
                 if not pending:
                     return
                 if stop.is_set():
-                    raise ApiError("The client was closed while runs were being read.")
+                    raise ApiError("The client was closed while it was reading.")
                 result = _take(results)
                 pending -= 1
                 if isinstance(result, BaseException):
                     raise result
-                failures = failures + 1 if _blames_the_api(result) else 0
-                if failures and (failures >= _FAILURES_IN_A_ROW or not self._transport.has_answered):
-                    raise result.error  # type: ignore[union-attr]  # only a failed run counts
+                failures = self._judge(result[1], failures, beside)
                 yield result
         finally:
             stop.set()
@@ -197,45 +205,87 @@ class ConsoleApi:
             for _ in range(workers):
                 tasks.put(None)
 
-    def read_page(self, link: str | None = None) -> RunPage:
-        """Read one page of the list: the first, or the one that `next_page` of the page before names.
+    def still_answers(self, beside: Address) -> bool:
+        """Whether the API is well, though an address could not be read: one request more tells.
+
+        Args:
+            beside: what to ask for where nothing has been answered well yet. Otherwise what was answered well last is
+                asked for again.
 
         Raises:
-            NotAuthorisedError: the API refused the key; at once.
-            ApiRequestError: the API refused this request.
-            ApiError: no usable answer after all retries, or a link that leads elsewhere.
+            NotAuthorisedError: the API refused the key.
         """
-        target = page_target(self._base_url, link or "?page=1")
+        target, read = self._answered or beside
+        try:
+            self.get(target, read, attempts=_BRIEFLY if self._answered else 1)
+        except RequestsSpentError:
+            return True  # it is not known
+        except ApiError:
+            return False
+        return True
 
-        def read(answer: Answer) -> RunPage:
-            return read_page_answer(answer, self._transport.scrub)
+    def _judge(self, result: object, before: int, beside: Address) -> int:
+        """Count the failures in a row, after so many before; raise one that is not of its address, but of the API."""
+        if not isinstance(result, ApiError) or not _blames_the_api(result):
+            return 0
+        is_foreign = self._answered is None and isinstance(result, NotTheApiError)
+        is_many = before + 1 >= _FAILURES_IN_A_ROW
+        if (is_foreign or is_many or not self.has_answered) and self.still_answers(beside):
+            return 0
+        if is_foreign or is_many or not self.has_answered:
+            raise result
+        return before + 1
 
-        page = _wait_for(lambda stop: self._transport.get(target, stop, read))
-        if page.next_page and page_target(self._base_url, page.next_page) == target:
-            raise ApiError(f"The Console API at {self._transport.host} names {target} as its own next page.")
-        return page
+    def _get(self, target: str, read: Callable[[Answer], T], stop: threading.Event, attempts: int | None = None) -> T:
+        foreign = 0
 
-    def _work(
-        self,
-        tasks: queue.SimpleQueue[str | None],
-        results: queue.SimpleQueue[FetchedRun | MissingRun | FailedRun | BaseException],
-        stop: threading.Event,
-    ) -> None:
-        while (run_id := tasks.get()) is not None and not stop.is_set():
+        def judge(answer: Answer) -> T:
+            nonlocal foreign
             try:
-                results.put(self._read_run(run_id, stop))
-            except ApiError as error:
-                results.put(FailedRun(run_id, error.with_traceback(None)))  # its frames hold the whole client
-            except Stopped:
-                return
-            except BaseException as error:  # noqa: BLE001  # it is raised where the results are taken
-                results.put(error)
+                result = read(answer)
+            except NotTheApi as error:
+                foreign += 1
+                if foreign < _BRIEFLY:
+                    raise
+                problem = str(error)
+            else:
+                self._answered = target, read
+                return result
+            raise self._doubt_the_address(problem)
 
-    def _read_run(self, run_id: str, stop: threading.Event) -> FetchedRun | MissingRun:
-        def read(answer: Answer) -> FetchedRun | MissingRun:
-            return read_run_answer(answer, run_id, self._transport.scrub)
+        return self._transport.get(target, stop, judge, attempts)
 
-        return self._transport.get(run_target(run_id), stop, read)
+    def _doubt_the_address(self, what: str) -> NotTheApiError:
+        host = self._transport.host
+        if self._answered:
+            return NotTheApiError(f"The Console API at {host} answered with {what}, twice.")
+        is_own = self.base_url == BASE_URL
+        doubt = (
+            "Something between here and there answers in its place, such as a proxy or a login page of this network."
+            if is_own
+            else f"Check the setting base_url: Statsig's own address is {BASE_URL}."
+        )
+        return NotTheApiError(
+            f"What answers at {host} is not the Console API: it sends {what}. {doubt}", is_setting=not is_own
+        )
+
+
+def _work(
+    tasks: queue.SimpleQueue[K | None],
+    results: queue.SimpleQueue[tuple[K, T | ApiError] | BaseException],
+    ask: Callable[[K], T],
+    stop: threading.Event,
+) -> None:
+    """What each thread does until it is told to stop."""
+    while (key := tasks.get()) is not None and not stop.is_set():
+        try:
+            results.put((key, ask(key)))
+        except ApiError as error:
+            results.put((key, error.with_traceback(None)))  # its frames hold the whole client
+        except Stopped:
+            return
+        except BaseException as error:  # noqa: BLE001  it is raised where the results are taken
+            results.put(error)
 
 
 def _wait_for(work: Callable[[threading.Event], T]) -> T:
@@ -269,8 +319,8 @@ def _take(results: queue.SimpleQueue[T]) -> T:
             return results.get(timeout=_LOOK_UP)
 
 
-def _blames_the_api(result: FetchedRun | MissingRun | FailedRun) -> bool:
-    """Whether a run failed for a reason that others will meet as well: no answer, a redirect, another server."""
-    if not isinstance(result, FailedRun) or isinstance(result.error, RequestsSpentError):
+def _blames_the_api(error: ApiError) -> bool:
+    """Whether it may be a failure that others will meet as well: no answer, a redirect, another server."""
+    if isinstance(error, RequestsSpentError):
         return False
-    return not isinstance(result.error, ApiRequestError) or result.error.status in _OF_ANOTHER_SERVER
+    return not isinstance(error, ApiRequestError) or error.status in _OF_ANOTHER_SERVER

@@ -139,13 +139,14 @@ class Transport:
         """Close the idle connections."""
         self._adapter.close()
 
-    def get(self, target: str, stop: threading.Event, read: Callable[[Answer], T]) -> T:
+    def get(self, target: str, stop: threading.Event, read: Callable[[Answer], T], attempts: int | None = None) -> T:
         """GET one answer and have it read, in as many attempts as that takes.
 
         Args:
             target: path and query below the base URL, encoded; sent as it is.
             stop: set to give up waiting.
             read: makes sense of an answer; raises Unusable for one that had better be asked for again.
+            attempts: how many at most; by default as many as the client's patience allows.
 
         Raises:
             ApiError: no usable answer after all attempts.
@@ -159,11 +160,12 @@ class Transport:
                 raise Stopped
 
         patience = self._patience
+        most = min(attempts or patience.max_attempts, patience.max_attempts)
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(Unusable),
             wait=tenacity.wait_exponential(patience.first_backoff, patience.longest_backoff)
             + tenacity.wait_random(0, patience.first_backoff),
-            stop=tenacity.stop_after_attempt(patience.max_attempts),
+            stop=tenacity.stop_after_attempt(most),
             sleep=sleep,
             reraise=True,
         )
@@ -174,7 +176,7 @@ class Transport:
             problem = f"Could not reach the Console API at {self.host}: {error}"
         except Unusable as error:
             problem = f"The Console API at {self.host} gave no usable answer: {error}"
-        raise ApiError(f"{problem} ({patience.max_attempts} attempts). {_KEPT}")
+        raise ApiError(f"{problem} ({most} attempts). {_KEPT}")
 
     def _get_once(self, target: str, stop: threading.Event) -> Answer:
         """One attempt; one that the API puts off (429) counts as the same attempt, made later."""

@@ -149,7 +149,7 @@ def _read_ids(file: Any) -> tuple[str, ...]:
 
 
 def _valid_ids(ids: Any, option: str) -> tuple[str, ...]:
-    from statsig_runs.api.address import run_target
+    from statsig_runs.api.runs import run_target
 
     if any(not run_id.strip() for run_id in ids):
         raise ConfigurationError(f"{option} holds an empty id.")

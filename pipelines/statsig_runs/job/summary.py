@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from statsig_runs.contract import AcceptedRun, MissingRun, RejectedRun
+from statsig_runs.contract import AcceptedRun, MissingRun, Outcome, RejectedRun
+from statsig_runs.fetch import Unread
 from statsig_runs.logs import tell_error
 from statsig_runs.redact import scrub, scrub_known
 
 if TYPE_CHECKING:
-    from statsig_runs.api import FailedRun
     from statsig_runs.errors import StatsigRunsError
-    from statsig_runs.source import Outcome
     from statsig_runs.warehouse import Warehouse
 
 
@@ -57,12 +56,13 @@ class Summary:
         """Runs that were accepted."""
         return self.new + self.changed + self.unchanged
 
-    def count(self, outcome: Outcome | FailedRun, known_hash: str | None = None) -> None:
+    def count(self, outcome: Outcome | Unread, known_hash: str | None = None) -> None:
         """Count one outcome, unless the same run came to the same kind of end before (pages shift)."""
-        if (type(outcome), outcome.run_id) in self._counted:
+        name = outcome.what if isinstance(outcome, Unread) else outcome.run_id
+        if (type(outcome), name) in self._counted:
             return
-        if outcome.run_id:
-            self._counted.add((type(outcome), outcome.run_id))
+        if name:
+            self._counted.add((type(outcome), name))
         match outcome:
             case AcceptedRun():
                 kind = "new" if known_hash is None else "unchanged" if known_hash == outcome.content_hash else "changed"
@@ -70,7 +70,7 @@ class Summary:
                 kind = "rejected"
             case MissingRun():
                 kind = "missing"
-            case _:
+            case Unread():
                 kind = "failed"
         setattr(self, kind, getattr(self, kind) + 1)
 

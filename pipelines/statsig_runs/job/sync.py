@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from statsig_runs.api import ConsoleApi, FailedRun
-from statsig_runs.contract import AcceptedRun, RejectedRun
+from statsig_runs.api import ConsoleApi
+from statsig_runs.contract import AcceptedRun, Outcome, RejectedRun
 from statsig_runs.errors import ApiError, NotAuthorisedError, StorageError, as_told
-from statsig_runs.fetch import Fetch, Request
+from statsig_runs.fetch import Fetch, Request, Unread
 from statsig_runs.job.refresh import finish
 from statsig_runs.job.summary import Summary
-from statsig_runs.source import BATCH_SIZE, Outcome
+from statsig_runs.source import BATCH_SIZE
 
 if TYPE_CHECKING:
     from statsig_runs.job.progress import Watch
@@ -103,8 +103,8 @@ def _batches(fetch: Fetch, summary: Summary, watch: Watch) -> Iterator[list[Outc
         for outcome in fetch:
             done += 1
             watch.fetched(done, fetch.planned)
-            if isinstance(outcome, FailedRun):
-                log.error("run %s could not be read: %s", outcome.run_id, outcome.error)
+            if isinstance(outcome, Unread):
+                log.error("%s could not be read: %s", outcome.what, outcome.error)
                 summary.count(outcome)
                 continue
             _log_refusal(outcome)

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from deltalake import DeltaTable
     from dlt.extract import DltResource
 
+    from statsig_runs.contract import Outcome
     from statsig_runs.plan import Progress
     from statsig_runs.schemas import Schemas
-    from statsig_runs.source import Outcome
 
 _PRIMARY_KEYS: Final = {
     "ingestion_runs": ("run_id",),

@@ -14,7 +14,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 
 from statsig_runs.errors import StorageError
 from statsig_runs.plan import Progress
-from statsig_runs.source import Outcome, loaded_batch
+from statsig_runs.source import loaded_batch
 from statsig_runs.warehouse.database import SqlDatabase
 from statsig_runs.warehouse.failures import CONNECTING, cause_of, is_outage, translated
 from statsig_runs.warehouse.known import Known
@@ -22,7 +22,7 @@ from statsig_runs.warehouse.known import Known
 if TYPE_CHECKING:
     from dlt.extract import DltResource
 
-    from statsig_runs.contract import AcceptedRun
+    from statsig_runs.contract import AcceptedRun, Outcome
     from statsig_runs.schemas import Schemas
     from statsig_runs.warehouse.known import Database
 
