@@ -13,7 +13,7 @@ from statsig_runs.contract import AcceptedRun, MissingRun, RejectedRun
 from statsig_runs.errors import ApiError, ApiRequestError, NotTheApiError
 from statsig_runs.fetch import Fetch, Request
 from statsig_runs.plan import KnownRun, Progress
-from statsig_runs.simulator import Reply, Simulator
+from statsig_runs.simulator import Faults, Reply, Simulator
 from statsig_runs.simulator.faults import reply_error
 from tests.support.fetches import KEY, NOW, Syncs, add_runs, run_of
 from tests.support.one_run import payload
@@ -359,8 +359,8 @@ def test_reading_by_id_ends_when_nothing_can_be_read_that_way_and_begins_with_th
 def test_an_api_that_is_down_is_noticed_soon(server: Simulator, syncs: Syncs) -> None:
     add_runs(server, range(100))
     syncs.sync()
-    for fault in (Reply(500), Reply(delivery="reset"), Reply(503, b"<html>")):
-        server.script = lambda _, __, fault=fault: fault
+    for faults in (Faults(server_error=1), Faults(reset=1), Faults(truncated=1)):
+        server.faults = faults
         done = syncs.sync("r1", "r2")
         assert done.error is not None
         assert done.error.exit_code == 6

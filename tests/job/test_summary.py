@@ -7,11 +7,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from statsig_runs.api import FailedRun
-from statsig_runs.contract import AcceptedRun, MissingRun, RejectedRun, read_run
+from statsig_runs.contract import AcceptedRun, MissingRun, Outcome, RejectedRun, read_run
 from statsig_runs.errors import ApiError
+from statsig_runs.fetch import Unread
 from statsig_runs.job.summary import Summary
-from statsig_runs.source import Outcome
 from tests.support.one_run import NOW, payload
 
 
@@ -25,13 +24,11 @@ def accepted() -> Outcome:
         (accepted(), 0),
         (RejectedRun("r2", NOW, "hash", "reason", "{}"), 4),
         (MissingRun("r3", NOW, "not found"), 4),
-        (FailedRun("r4", ApiError("it answers 500")), 4),
+        (Unread("run r4", ApiError("it answers 500")), 4),
     ],
     ids=["accepted", "rejected", "missing", "unreadable"],
 )
-def test_a_single_run_that_could_not_be_used_shows_in_the_exit_code(
-    outcome: Outcome | FailedRun, exit_code: int
-) -> None:
+def test_a_single_run_that_could_not_be_used_shows_in_the_exit_code(outcome: Outcome | Unread, exit_code: int) -> None:
     summary = Summary(datetime.now(UTC))
     summary.count(outcome)
     assert summary.exit_code == exit_code

@@ -12,12 +12,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from statsig_runs.contract import AcceptedRun, MissingRun, read_run
+from statsig_runs.contract import AcceptedRun, MissingRun, Outcome, read_run
 from statsig_runs.job.refresh import build
 from statsig_runs.plan import Progress
 from statsig_runs.settings import load_settings
 from statsig_runs.simulator.sample_runs import generate_runs, runs_as_of
-from statsig_runs.source import Outcome
 from statsig_runs.warehouse import Warehouse
 from statsig_runs.warehouse.loader import Loader
 from tests import oracle
@@ -42,7 +41,7 @@ def sync(warehouse: Warehouse, moments: Sequence[datetime], *, runs: int = 120, 
     with warehouse.writing() as loader:
         for number, moment in enumerate(moments):
             loader.repair()
-            loader.load(outcomes_as_of(moment, runs, seed), Progress(is_complete=True, page=number))
+            loader.load(outcomes_as_of(moment, runs, seed), Progress(as_of=moment))
             loader.record(load_record(moment, number))
             build(warehouse, settings)
             loader.note({**load_record(moment, number), "model_seconds": 2.25})

@@ -129,7 +129,7 @@ def follow(told: str) -> None:
 def test_who_begins_anew_reads_the_list_from_its_beginning(tmp_path: Path) -> None:
     warehouse = open_warehouse(tmp_path / "runs.duckdb")
     with warehouse.writing() as loader:
-        loader.load([], Progress(is_complete=True, page=7))
+        loader.load([], Progress(as_of=NOW))
     warehouse.database.unlink()
     with warehouse.writing() as loader:
         assert loader.progress() == Progress()

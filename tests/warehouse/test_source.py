@@ -10,10 +10,10 @@ import dlt
 import duckdb
 import pytest
 
-from statsig_runs.contract import MissingRun, read_run
+from statsig_runs.contract import MissingRun, Outcome, read_run
 from statsig_runs.errors import ConfigurationError, NotAuthorisedError
 from statsig_runs.simulator import Simulator
-from statsig_runs.source import Outcome, loaded_batch, statsig_ingestion
+from statsig_runs.source import loaded_batch, statsig_ingestion
 from statsig_runs.tables import SCHEMAS, TOMBSTONE
 from tests.support.one_run import NOW, bucket, history, payload
 
