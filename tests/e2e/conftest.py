@@ -59,7 +59,7 @@ def synced_yesterday(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
         done = workplace.sync()
     assert done.code == 0, done.err
     assert done.summary["new"] == len(YESTERDAY)
-    assert workplace.published.with_name("report.html").exists()
+    assert workplace.published.with_suffix(".html").exists()
     return workplace
 
 

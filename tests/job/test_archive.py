@@ -27,7 +27,7 @@ READ = {"message": "Ingestion Run Read Successfully", "data": C}
 
 
 def stream(content: bytes) -> io.BufferedReader:
-    return io.BufferedReader(io.BytesIO(content))  # type: ignore[type-var]
+    return io.BufferedReader(io.BytesIO(content))
 
 
 def read(content: bytes) -> list[Any]:
@@ -96,7 +96,8 @@ def test_the_text_of_a_run_is_the_archives_own() -> None:
 )
 def test_a_row_says_when_it_was_fetched(written: str, moment: datetime) -> None:
     content = compact({"fetched_at": written, "payload": A}, {"fetched_at": written, **READ})
-    assert [run[1] for run in read_archive(stream(content), THEN)] == [moment, moment]
+    runs = list(read_archive(stream(content), THEN))
+    assert [run[1] for run in runs if isinstance(run, tuple)] == [moment, moment]
 
 
 @pytest.mark.parametrize("written", [None, 1746439200000, 1.5, "", "yesterday", "0001-01-01T00:00:00+05:00", {}, True])
@@ -180,7 +181,7 @@ def test_no_more_than_a_line_is_held_of_runs_that_are_a_line_each() -> None:
 
     runs = read_archive(io.BufferedReader(Endless()), THEN)
     for number in range(1, 1000):
-        assert next(runs)[0].startswith(b'{"runID": "r%d"' % number)  # type: ignore[index, union-attr]
+        assert next(runs)[0].startswith(b'{"runID": "r%d"' % number)  # type: ignore[index]
         assert lines <= number + 3
 
 
