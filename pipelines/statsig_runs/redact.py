@@ -159,7 +159,7 @@ def _decode(escape: re.Match[str]) -> str:
 
 
 def _is_found(needles: Iterable[str], text: str) -> bool:
-    return any(needle in layer.lower() for layer in _unfold(text) for needle in needles)
+    return any(needle in layer for layer in map(str.lower, _unfold(text)) for needle in needles)
 
 
 def _mask(text: str, patterns: list[re.Pattern[str]], mask: str | None = None) -> str:

@@ -181,7 +181,9 @@ def test_no_more_than_a_line_is_held_of_runs_that_are_a_line_each() -> None:
 
     runs = read_archive(io.BufferedReader(Endless()), THEN)
     for number in range(1, 1000):
-        assert next(runs)[0].startswith(b'{"runID": "r%d"' % number)  # type: ignore[index]
+        run = next(runs)
+        assert not isinstance(run, RejectedRun)
+        assert run[0].startswith(b'{"runID": "r%d"' % number)
         assert lines <= number + 3
 
 
@@ -208,6 +210,15 @@ def test_an_archive_is_unpacked_whatever_its_name_is(pack: Any, tmp_path: Path) 
     path.write_bytes(pack(b"\xef\xbb\xbf" + pretty(PAGE, READ)))
     with open_archive(path) as opened:
         assert len(list(read_archive(opened, THEN))) == 3
+
+
+def test_an_archive_that_cannot_be_opened_is_told_and_no_other_file(tmp_path: Path) -> None:
+    for path, told in ((tmp_path / "nowhere", "does not exist"), (tmp_path, "cannot be read: Is a directory")):
+        with pytest.raises(ConfigurationError, match=told), open_archive(path):
+            pass
+    (tmp_path / "archive").write_bytes(b"{}")
+    with pytest.raises(FileNotFoundError, match="another"), open_archive(tmp_path / "archive"):
+        raise FileNotFoundError("another")
 
 
 @pytest.mark.parametrize(

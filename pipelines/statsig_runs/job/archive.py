@@ -69,12 +69,13 @@ def open_archive(archive: Path) -> Iterator[io.BufferedReader]:
         ConfigurationError: it cannot be opened.
     """
     try:
-        with cast("io.BufferedReader", sys.stdin.buffer) if str(archive) == "-" else archive.open("rb") as file:
-            yield _unpack(file)
+        file = cast("io.BufferedReader", sys.stdin.buffer) if str(archive) == "-" else archive.open("rb")
     except FileNotFoundError:
         raise ConfigurationError(f"The archive {archive} does not exist.") from None
-    except (PermissionError, IsADirectoryError) as error:
+    except OSError as error:
         raise ConfigurationError(f"The archive {archive} cannot be read: {error.strerror}.") from None
+    with file:
+        yield _unpack(file)
 
 
 def _unpack(file: io.BufferedReader) -> io.BufferedReader:
