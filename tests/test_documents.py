@@ -11,7 +11,7 @@ DOCUMENTS = sorted(
     for pattern in ("*.md", "docs/**/*.md", "deploy/**/*.md", "sql/*.md", "examples/**/*.md")
     for path in ROOT.glob(pattern)
 )
-PLACES = (ROOT, ROOT / "pipelines" / "statsig_runs", ROOT / "requirements")
+PLACES = (ROOT, ROOT / "pipelines" / "statsig_runs", ROOT / "docs")
 """Where a path that a document names may begin."""
 
 

@@ -99,6 +99,6 @@ def test_a_database_open_in_another_program_is_left_alone_and_named(
         other.communicate()
     assert done.code == 1
     assert f"{workplace.database} is open in another program, so nothing was changed." in done.err
-    assert f"open the published copy {workplace.published} instead" in done.err
+    assert f"open the published copy instead:\n  duckdb -readonly {workplace.published}\n" in done.err
     assert f"PID {other.pid}" in done.err
     assert simulator.statuses.total() == 0
