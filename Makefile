@@ -13,8 +13,8 @@ endif
 # every platform and Python in one file; hashes, and no addresses
 LOCK := --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet
 
-# tests that share a fixture share a process, see tests/conftest.py
-PYTEST := $(BIN)/pytest -n logical --dist loadgroup
+# in as many processes as there are cores, see tests/conftest.py; in the order of the files: the long ones come early
+PYTEST := $(BIN)/pytest -n logical --dist loadgroup --no-loadscope-reorder
 
 .PHONY: help demo test test-engines bench lock clean
 

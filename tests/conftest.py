@@ -1,7 +1,7 @@
 """What all tests share: a Ctrl-C that works, and published copies that many read and none writes.
 
-With `pytest -n 2 --dist loadgroup`, as `make test` runs them, tests that read the same copy share a process, and so do
-the tests of a file: what is costly to build is built once.
+In several processes, as `make test` runs them, tests that read the same copy share one, and so do the tests of a file:
+what is costly to build is built once.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from statsig_runs.warehouse import Warehouse
 from tests.support.published_runs import all_runs, publish
 from tests.support.report_runs import build_troubled
 
-SHARED = ("undisturbed", "synced_yesterday", "troubled", "published", "without_runs", "duckdb_file")
-"""The costly fixtures of a session; a test that uses two of them counts for the one that is named first."""
+SHARED = ("troubled", "published", "without_runs", "duckdb_file")
+"""Costly fixtures of a session whose tests, in several files, take little time besides."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
