@@ -87,7 +87,7 @@ def measure(engine: str, folder: Path, count: int) -> Figures:
 
     size = size_of(warehouse)
     marts = {mart: count_rows(warehouse, schemas.marts, mart) for mart in MARTS}
-    raw = {f"{schemas.raw}.{table}": count_rows(warehouse, schemas.raw, table) for table in tables.SCHEMAS}
+    raw = {f"{schemas.raw}.{table}": count_rows(warehouse, schemas.raw, table) for table in tables.RUN_TABLES}
     rows = sum([*marts.values(), *raw.values()])
     return {
         **marts,

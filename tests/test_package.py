@@ -18,10 +18,10 @@ from statsig_runs import errors
 PACKAGE = Path(statsig_runs.__file__).parent
 PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 ROOMS = [
-    {"errors", "json_text", "packaged", "plan", "redact", "schemas", "simulator", "whole_files"},
+    {"errors", "json_text", "packaged", "plan", "redact", "schemas", "simulator", "tables", "whole_files"},
     {"contract"},
-    {"api", "logs", "models", "report", "settings", "tables"},
-    {"dlt_context", "fetch", "readers"},
+    {"api", "logs", "models", "report", "settings"},
+    {"dlt_context", "fetch", "flatten", "readers"},
     {"source"},
     {"warehouse"},
     {"job"},

@@ -23,6 +23,7 @@ from statsig_runs import tables
 from statsig_runs.api import ConsoleApi
 from statsig_runs.contract import AcceptedRun, MissingRun, Outcome, RejectedRun
 from statsig_runs.fetch import fetch_everything
+from statsig_runs.flatten import build_tables
 from statsig_runs.settings import load_settings
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def raw_tables(batches: Callable[[], Iterable[dict[str, pa.Table]]]) -> list[Dlt
     def run_batches() -> Iterator[dict[str, pa.Table]]:
         yield from batches()
 
-    return [run_batches, *(_table(run_batches, table) for table in tables.SCHEMAS)]
+    return [run_batches, *(_table(run_batches, table) for table in tables.RUN_TABLES.values())]
 
 
 def split(outcomes: Iterable[Outcome], superseded: Iterable[AcceptedRun] = ()) -> dict[str, pa.Table]:
@@ -109,20 +110,20 @@ def split(outcomes: Iterable[Outcome], superseded: Iterable[AcceptedRun] = ()) -
     kinds: dict[type, list[Any]] = {AcceptedRun: [], RejectedRun: [], MissingRun: []}
     for outcome in outcomes:
         kinds[type(outcome)].append(outcome)
-    return tables.build_tables(kinds[AcceptedRun], kinds[RejectedRun], kinds[MissingRun], superseded)
+    return build_tables(kinds[AcceptedRun], kinds[RejectedRun], kinds[MissingRun], superseded)
 
 
-def _table(run_batches: DltResource, table: str) -> DltResource:
+def _table(run_batches: DltResource, table: tables.Table) -> DltResource:
     def pick(batch: dict[str, pa.Table]) -> Iterator[pa.Table]:
-        yield batch[table]
+        yield batch[table.name]
 
     resource: DltResource = dlt.transformer(  # type: ignore[call-overload]  # its stubs know no merge strategy
         pick,
         data_from=run_batches,
-        name=table,
+        name=table.name,
         write_disposition={"disposition": "merge", "strategy": "delete-insert"},
-        merge_key=list(tables.KEYS.get(table, ("run_id",))),
-        columns={tables.TOMBSTONE: {"hard_delete": True}} if table in tables.LISTS else None,
+        merge_key=list(table.replaced_by),
+        columns={tables.TOMBSTONE: {"hard_delete": True}} if table.may_be_empty else None,
     )
     return resource
 

@@ -1,279 +1,208 @@
-"""Runs to flat Arrow tables with natural keys: the raw tables of the warehouse. Pure functions, no I/O.
+"""The raw tables of the warehouse, each described once: columns, natural key, what a load replaces, what they mean.
 
-A *tombstone* is a row that holds nothing but a run's id and `TOMBSTONE` = true: the loader replaces all rows of the
-runs that a load names, so a run whose list became empty must still be named in that list's table.
+The loader, the lake, the source, the tests and the comments in the database read it from here. How runs become rows is
+in `flatten`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
-from operator import attrgetter
-from typing import Any, Final
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, NamedTuple
 
-import numpy as np
 import pyarrow as pa
 
-from statsig_runs.contract import AcceptedRun, MissingRun, RejectedRun, SourceHistory, StatusEvent
-
 TOMBSTONE: Final = "_dlt_tombstone"
-"""Technical column: the row only says that the run has no rows here. Loaded rows hold null."""
+"""Technical column: the row only says that the run has no rows here. Loaded rows hold null.
 
-_TIMESTAMP: Final = pa.timestamp("us", tz="UTC")
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
-_EXACT_SECONDS: Final = 2.0**32  # so far from 1970, until the year 2106, a float tells microseconds apart
+The loader replaces all rows of the runs that a load names. So a run whose list became empty must still be named in the
+table of that list: by a *tombstone*, a row that holds nothing but the run's id and true in this column.
+"""
 
-_COLUMNS: Final[dict[str, dict[str, pa.DataType]]] = {
-    "ingestion_runs": {
-        "run_id": pa.string(),
-        "latest_status": pa.string(),
-        "trigger": pa.string(),
-        "created_at": _TIMESTAMP,
-        "last_updated_at": _TIMESTAMP,
-        "fetched_at": _TIMESTAMP,
-    },
-    "ingestion_run_sources": {"run_id": pa.string(), "source": pa.string()},
-    "ingestion_run_date_stamps": {"run_id": pa.string(), "date_stamp": pa.date32()},
-    "run_status_events": {
-        "run_id": pa.string(),
-        "event_index": pa.int64(),
-        "status_at": _TIMESTAMP,
-        "status": pa.string(),
-    },
-    "source_latest_statuses": {
-        "run_id": pa.string(),
-        "source": pa.string(),
-        "latest_source_status": pa.string(),
-    },
-    "source_date_status_events": {
-        "run_id": pa.string(),
-        "source": pa.string(),
-        "date_stamp": pa.date32(),
-        "event_index": pa.int64(),
-        "status_at": _TIMESTAMP,
-        "status": pa.string(),
-    },
-    "run_payloads": {
-        "run_id": pa.string(),
-        "content_hash": pa.string(),
-        "fetched_at": _TIMESTAMP,
-        "payload": pa.string(),
-    },
-    "rejected_runs": {
-        "run_id": pa.string(),
-        "content_hash": pa.string(),
-        "fetched_at": _TIMESTAMP,
-        "reason": pa.string(),
-        "payload": pa.string(),
-    },
-    "missing_runs": {"run_id": pa.string(), "fetched_at": _TIMESTAMP, "message": pa.string()},
+TEXT: Final = pa.string()
+NUMBER: Final = pa.int64()
+SECONDS: Final = pa.float64()
+DATE: Final = pa.date32()
+TIMESTAMP: Final = pa.timestamp("us", tz="UTC")
+
+
+class Column(NamedTuple):
+    """One column: its type, and what it means."""
+
+    kind: pa.DataType
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One raw table.
+
+    Args:
+        name: what it is called.
+        meaning: its grain, in a sentence that begins with `One row per`.
+        columns: its columns in order, apart from `TOMBSTONE`.
+        key: the columns that tell its rows apart.
+        replaced_by: what a load replaces: the rows that agree with a loaded row in these columns.
+        may_be_empty: a run may have no rows in it, and then has a tombstone.
+    """
+
+    name: str
+    meaning: str
+    columns: Mapping[str, Column]
+    key: tuple[str, ...]
+    replaced_by: tuple[str, ...] = ("run_id",)
+    may_be_empty: bool = False
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Its Arrow schema, `TOMBSTONE` included; dlt declares the columns that it merges by as not null."""
+        kinds = {name: column.kind for name, column in self.columns.items()}
+        if self.may_be_empty:
+            kinds[TOMBSTONE] = pa.bool_()
+        return pa.schema([pa.field(name, kind, nullable=name not in self.replaced_by) for name, kind in kinds.items()])
+
+
+_RUN_ID: Final = Column(TEXT, "The run's id.")
+_SOURCE: Final = Column(TEXT, "Name of the source.")
+_EVENT: Final = {
+    "event_index": Column(NUMBER, "Number of the event in its history, from 1, oldest first."),
+    "status_at": Column(TIMESTAMP, "When the status was reached, UTC."),
+    "status": Column(TEXT, "The status as the API writes it."),
 }
-
-KEYS: Final[dict[str, tuple[str, ...]]] = {
-    "run_payloads": ("run_id", "content_hash"),
-    "rejected_runs": ("run_id", "content_hash"),
-}
-"""What a load replaces in a table: all rows of a run, unless the table is named here."""
-
-LISTS: Final = (
-    "ingestion_run_sources",
-    "ingestion_run_date_stamps",
-    "run_status_events",
-    "source_latest_statuses",
-    "source_date_status_events",
-    "missing_runs",
+_HASH: Final = Column(
+    TEXT,
+    "SHA-256 of the payload's canonical form, in hexadecimal digits: the same for payloads that mean the same.",
 )
-"""The tables that a known run may have no rows in: they carry tombstones."""
+_SENT_AT: Final = Column(TIMESTAMP, "When the API sent this payload last, UTC.")
 
-SCHEMAS: Final[dict[str, pa.Schema]] = {
-    table: pa.schema(
-        # dlt declares the columns it merges by as not null
-        pa.field(name, kind, nullable=name not in KEYS.get(table, ("run_id",)))
-        for name, kind in (columns | ({TOMBSTONE: pa.bool_()} if table in LISTS else {})).items()
-    )
-    for table, columns in _COLUMNS.items()
-}
-"""Every raw table's Arrow schema, in column order."""
-
-_status_at = attrgetter("statusTimestamp")
-
-
-def build_tables(
-    accepted: Iterable[AcceptedRun],
-    rejected: Iterable[RejectedRun] = (),
-    missing: Iterable[MissingRun] = (),
-    superseded: Iterable[AcceptedRun] = (),
-) -> dict[str, pa.Table]:
-    """Flatten one batch into all raw tables, empty ones included.
-
-    A run that stands twice in the batch is flattened once, as it was fetched last; each of its distinct payloads is
-    kept. Of superseded runs only the payloads are.
-    Shapes: see `SCHEMAS`; timestamps are UTC microseconds.
-    """
-    age = attrgetter("fetched_at")
-    accepted = sorted(accepted, key=age)
-    runs = list({run.run_id: run for run in accepted}.values())
-    seen = sorted((*superseded, *accepted), key=age)
-    payloads = list({(run.run_id, run.content_hash): run for run in seen}.values())
-    refusals = list({(run.run_id, run.content_hash): run for run in rejected}.values())
-    absences = {run.run_id: run for run in missing}
-    found = [run.run_id for run in runs if run.run_id not in absences]
-    tables = {
-        "ingestion_runs": _runs(runs),
-        "ingestion_run_sources": _distinct(runs, "ingestion_run_sources", "sources"),
-        "ingestion_run_date_stamps": _distinct(runs, "ingestion_run_date_stamps", "dateStamps"),
-        "run_payloads": _rows("run_payloads", payloads),
-        "rejected_runs": _rows("rejected_runs", refusals),
-        "missing_runs": _with_tombstones("missing_runs", _rows("missing_runs", list(absences.values())), found),
-    }
-    return tables | _histories(runs)
-
-
-def order_events(listed: Sequence[StatusEvent]) -> list[StatusEvent]:
-    """Oldest first; events of the same instant keep the reverse of the API's order, which is newest first."""
-    return sorted(reversed(listed), key=_status_at)  # noqa: C414  the sort is stable, so this order matters
-
-
-def _runs(accepted: Sequence[AcceptedRun]) -> pa.Table:
-    runs = [each.run for each in accepted]
-    return _table(
+_RUN_TABLES: Final = (
+    Table(
         "ingestion_runs",
+        "One row per run, as it was fetched last.",
         {
-            "run_id": [run.runID for run in runs],
-            "latest_status": [run.latestStatus for run in runs],
-            "trigger": [run.trigger for run in runs],
-            "created_at": _timestamps([run.createdAt for run in runs]),
-            "last_updated_at": _timestamps([run.lastUpdatedAt for run in runs]),
-            "fetched_at": _timestamps([each.fetched_at for each in accepted]),
+            "run_id": _RUN_ID,
+            "latest_status": Column(TEXT, "The status that the API calls the run's latest."),
+            "trigger": Column(TEXT, "What started the run, such as `scheduled`."),
+            "created_at": Column(TIMESTAMP, "When the run was created, UTC."),
+            "last_updated_at": Column(
+                TIMESTAMP, "When the API says that the run changed last, UTC; 1 to 2 s before its newest status."
+            ),
+            "fetched_at": Column(TIMESTAMP, "When the API answered last, UTC: the moment that the row stands for."),
         },
-    )
+        key=("run_id",),
+    ),
+    Table(
+        "ingestion_run_sources",
+        "One row per run and listed source.",
+        {"run_id": _RUN_ID, "source": _SOURCE},
+        key=("run_id", "source"),
+        may_be_empty=True,
+    ),
+    Table(
+        "ingestion_run_date_stamps",
+        "One row per run and requested date.",
+        {"run_id": _RUN_ID, "date_stamp": Column(DATE, "The date.")},
+        key=("run_id", "date_stamp"),
+        may_be_empty=True,
+    ),
+    Table(
+        "run_status_events",
+        "One row per run and status event of its run-level history, numbered oldest first.",
+        {"run_id": _RUN_ID, **_EVENT},
+        key=("run_id", "event_index"),
+        may_be_empty=True,
+    ),
+    Table(
+        "source_latest_statuses",
+        "One row per run and source of the granular history. Read by no model; for queries of your own.",
+        {
+            "run_id": _RUN_ID,
+            "source": _SOURCE,
+            "latest_source_status": Column(TEXT, "The status that the API calls the source's latest."),
+        },
+        key=("run_id", "source"),
+        may_be_empty=True,
+    ),
+    Table(
+        "source_date_status_events",
+        "One row per run, source, date and status event, numbered oldest first within its bucket.",
+        {
+            "run_id": _RUN_ID,
+            "source": _SOURCE,
+            "date_stamp": Column(DATE, "The date that the source is loaded for."),
+            **_EVENT,
+        },
+        key=("run_id", "source", "date_stamp", "event_index"),
+        may_be_empty=True,
+    ),
+    Table(
+        "run_payloads",
+        "One row per run and distinct payload seen.",
+        {
+            "run_id": _RUN_ID,
+            "content_hash": _HASH,
+            "fetched_at": _SENT_AT,
+            "payload": Column(TEXT, "The API's JSON."),
+        },
+        key=("run_id", "content_hash"),
+        replaced_by=("run_id", "content_hash"),
+    ),
+    Table(
+        "rejected_runs",
+        "One row per run and payload that the contract refused. Read by no model.",
+        {
+            "run_id": Column(
+                TEXT, "The id that was asked for, or that the payload claims; empty where there is neither."
+            ),
+            "content_hash": _HASH,
+            "fetched_at": _SENT_AT,
+            "reason": Column(TEXT, "What is wrong, and the path of it."),
+            "payload": Column(TEXT, "What the API sent."),
+        },
+        key=("run_id", "content_hash"),
+        replaced_by=("run_id", "content_hash"),
+    ),
+    Table(
+        "missing_runs",
+        "One row per id that the API answered 404 for. Read by no model.",
+        {
+            "run_id": Column(TEXT, "The id that was asked for."),
+            "fetched_at": Column(TIMESTAMP, "When the API answered, UTC."),
+            "message": Column(TEXT, "The API's own words."),
+        },
+        key=("run_id",),
+        may_be_empty=True,
+    ),
+)
 
+RUN_TABLES: Final[dict[str, Table]] = {table.name: table for table in _RUN_TABLES}
+"""What a batch of runs becomes, by name."""
 
-def _rows(table: str, records: Sequence[AcceptedRun | RejectedRun | MissingRun]) -> pa.Table:
-    """Records whose attributes have the columns' names."""
-    columns: dict[str, Any] = {}
-    for name, kind in _COLUMNS[table].items():
-        values = [getattr(record, name) for record in records]
-        columns[name] = _timestamps(values) if kind == _TIMESTAMP else values
-    return _table(table, columns)
+SYNC_LOADS: Final = Table(
+    "sync_loads",
+    "One row per load of the pipeline; `fct_loads` is the same. Absent where another loader filled the raw tables.",
+    {
+        "load_id": Column(TEXT, "The load's id."),
+        "started_at": Column(TIMESTAMP, "When the load began, UTC."),
+        "finished_at": Column(TIMESTAMP, "When the load ended, UTC."),
+        "new_count": Column(NUMBER, "Runs seen for the first time."),
+        "changed_count": Column(NUMBER, "Runs whose payload changed."),
+        "unchanged_count": Column(NUMBER, "Runs fetched with the payload known before."),
+        "rejected_count": Column(NUMBER, "Payloads that the contract refused."),
+        "missing_count": Column(NUMBER, "Ids that the API answered 404 for."),
+        "failed_count": Column(NUMBER, "Runs that could not be fetched."),
+        "request_count": Column(NUMBER, "Requests made."),
+        "retry_count": Column(NUMBER, "Requests made again after a failure."),
+        "rate_limited_count": Column(NUMBER, "Answers 429."),
+        "fetch_seconds": Column(SECONDS, "Time of the fetching step."),
+        "load_seconds": Column(SECONDS, "Time of the loading step."),
+        "model_seconds": Column(SECONDS, "Time of the modelling step; null where it was not done."),
+        "publish_seconds": Column(SECONDS, "Time of the publishing step; null where it was not done."),
+    },
+    key=("load_id",),
+    replaced_by=("load_id",),
+)
+"""What one load did."""
 
-
-def _distinct(accepted: Sequence[AcceptedRun], table: str, listed: str) -> pa.Table:
-    column = next(name for name in _COLUMNS[table] if name != "run_id")
-    ids: list[str] = []
-    values: list[str | date] = []
-    empty: list[str] = []
-    for each in accepted:
-        distinct = dict.fromkeys(getattr(each.run, listed))
-        ids.extend([each.run_id] * len(distinct))
-        values.extend(distinct)
-        if not distinct:
-            empty.append(each.run_id)
-    return _with_tombstones(table, _table(table, {"run_id": ids, column: values}), empty)
-
-
-@dataclass(slots=True)
-class _Buckets:
-    """Histories end to end: one entry a history in `keys` and `counts`, one entry an event in the rest."""
-
-    keys: list[tuple[Any, ...]] = field(default_factory=list)
-    counts: list[int] = field(default_factory=list)
-    status_at: list[datetime] = field(default_factory=list)
-    status: list[str] = field(default_factory=list)
-    empty: list[str] = field(default_factory=list)
-
-    def add(self, key: tuple[Any, ...], listed: Sequence[StatusEvent]) -> None:
-        events = order_events(listed)
-        self.keys.append(key)
-        self.counts.append(len(events))
-        self.status_at += [event.statusTimestamp for event in events]
-        self.status += [event.status for event in events]
-
-    def to_table(self, table: str) -> pa.Table:
-        counts = np.asarray(self.counts, dtype=np.int64)
-        starts = np.cumsum(counts) - counts
-        history = pa.array(np.repeat(np.arange(len(counts)), counts))
-        columns: dict[str, Any] = {
-            "event_index": np.arange(len(self.status)) - np.repeat(starts, counts) + 1,
-            "status_at": _timestamps(self.status_at),
-            "status": self.status,
-        }
-        key_columns = [name for name in _COLUMNS[table] if name not in columns]
-        for position, name in enumerate(key_columns):
-            values = pa.array([key[position] for key in self.keys], _COLUMNS[table][name])
-            columns[name] = values.take(history)
-        return _with_tombstones(table, _table(table, columns), self.empty)
-
-
-def _histories(accepted: Sequence[AcceptedRun]) -> dict[str, pa.Table]:
-    runs, buckets = _Buckets(), _Buckets()
-    latest: dict[str, list[Any]] = {name: [] for name in _COLUMNS["source_latest_statuses"]}
-    without_source: list[str] = []
-    for each in accepted:
-        run_id, run = each.run_id, each.run
-        if run.runHistory:
-            runs.add((run_id,), run.runHistory)
-        else:
-            runs.empty.append(run_id)
-        sources, histories = merge_buckets(run.granularHistory)
-        for (source, date_stamp), events in histories.items():
-            buckets.add((run_id, source, date_stamp), events)
-        if not any(histories.values()):
-            buckets.empty.append(run_id)
-        latest["run_id"] += [run_id] * len(sources)
-        latest["source"] += sources
-        latest["latest_source_status"] += sources.values()
-        if not sources:
-            without_source.append(run_id)
-    return {
-        "run_status_events": runs.to_table("run_status_events"),
-        "source_date_status_events": buckets.to_table("source_date_status_events"),
-        "source_latest_statuses": _with_tombstones(
-            "source_latest_statuses", _table("source_latest_statuses", latest), without_source
-        ),
-    }
-
-
-def merge_buckets(
-    histories: Sequence[SourceHistory],
-) -> tuple[dict[str, str], dict[tuple[str, date], list[StatusEvent]]]:
-    """The latest status of each source, and the events of each source and date, in the API's order.
-
-    A source or a date that stands twice is one bucket with the events of both. The latest status of such a source is
-    the one listed first, since the API lists the newest first.
-    """
-    latest: dict[str, str] = {}
-    buckets: dict[tuple[str, date], list[StatusEvent]] = {}
-    for history in histories:
-        latest.setdefault(history.source, history.latestSourceStatus)
-        for by_date in history.statusByDate:
-            key = (history.source, by_date.dateStamp)
-            buckets[key] = buckets[key] + by_date.statuses if key in buckets else by_date.statuses
-    return latest, buckets
-
-
-def _timestamps(moments: Sequence[datetime]) -> pa.Array:
-    # Arrow's own conversion of aware datetimes costs twice this
-    seconds = np.fromiter(map(datetime.timestamp, moments), dtype=np.float64, count=len(moments))
-    if (np.abs(seconds) < _EXACT_SECONDS).all():
-        return pa.array(np.rint(seconds * 1e6).astype(np.int64)).cast(_TIMESTAMP)
-    return pa.array([(moment - _EPOCH) // _MICROSECOND for moment in moments], pa.int64()).cast(_TIMESTAMP)
-
-
-def _table(table: str, columns: dict[str, Any]) -> pa.Table:
-    schema = SCHEMAS[table]
-    rows = len(columns["run_id"])
-    if TOMBSTONE in schema.names:
-        columns[TOMBSTONE] = pa.nulls(rows, pa.bool_())
-    return pa.table({name: columns[name] for name in schema.names}, schema=schema)
-
-
-def _with_tombstones(table: str, rows: pa.Table, run_ids: Sequence[str]) -> pa.Table:
-    if not run_ids:
-        return rows
-    tombstones = {name: pa.nulls(len(run_ids), kind) for name, kind in _COLUMNS[table].items()}
-    tombstones["run_id"] = pa.array(run_ids)
-    tombstones[TOMBSTONE] = pa.repeat(True, len(run_ids))
-    return pa.concat_tables([rows, pa.table(tombstones, schema=SCHEMAS[table])])
+TABLES: Final[dict[str, Table]] = {**RUN_TABLES, SYNC_LOADS.name: SYNC_LOADS}
+"""Every raw table, by name."""

@@ -20,7 +20,7 @@ from statsig_runs.job.replay import rebuild
 from statsig_runs.job.summary import Summary
 from statsig_runs.plan import Progress
 from statsig_runs.settings import Settings, load_settings
-from statsig_runs.tables import SCHEMAS
+from statsig_runs.tables import RUN_TABLES
 from statsig_runs.warehouse import Warehouse, open_warehouse
 from statsig_runs.warehouse.loader import Loader
 from tests.support.one_run import NOW, history, payload
@@ -54,7 +54,7 @@ def content(warehouse: Warehouse) -> dict[str, list[tuple[Any, ...]]]:
     """All rows of all raw tables, apart from technical columns."""
     return {
         table: rows(warehouse, f"select columns(c -> c not like '\\_dlt%' escape '\\') from {table} order by all")
-        for table in SCHEMAS
+        for table in RUN_TABLES
     }
 
 

@@ -12,6 +12,7 @@ import duckdb
 
 from statsig_runs import tables
 from statsig_runs.contract import AcceptedRun, RejectedRun, read_run
+from statsig_runs.flatten import build_tables
 from tests import oracle
 
 RAW, MARTS = "statsig_raw", "statsig"
@@ -26,7 +27,7 @@ def accept(payload: dict, fetched_at: datetime) -> AcceptedRun:
 
 def load(database: Path, fetched: Iterable[tuple[dict, datetime]], rejected: Iterable[RejectedRun] = ()) -> None:
     """Replace all rows of these runs, as the loader does; other runs stay."""
-    batch = tables.build_tables([accept(payload, at) for payload, at in fetched], rejected)
+    batch = build_tables([accept(payload, at) for payload, at in fetched], rejected)
     database.parent.mkdir(parents=True, exist_ok=True)
     with duckdb.connect(str(database)) as con:
         con.execute("set timezone = 'UTC'")
@@ -37,7 +38,7 @@ def load(database: Path, fetched: Iterable[tuple[dict, datetime]], rejected: Ite
             live = f"where {tables.TOMBSTONE} is null" if tables.TOMBSTONE in rows.column_names else ""
             chosen = ", ".join(columns)
             con.execute(f"create table if not exists {RAW}.{name} as select {chosen} from batch limit 0")
-            keys = ", ".join(tables.KEYS.get(name, ("run_id",)))
+            keys = ", ".join(tables.RUN_TABLES[name].replaced_by)
             con.execute(f"delete from {RAW}.{name} where ({keys}) in (select ({keys}) from batch)")
             con.execute(f"insert into {RAW}.{name} select {chosen} from batch {live}")
             con.unregister("batch")

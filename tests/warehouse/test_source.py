@@ -14,7 +14,7 @@ from statsig_runs.contract import MissingRun, Outcome, read_run
 from statsig_runs.errors import ConfigurationError, NotAuthorisedError
 from statsig_runs.simulator import Simulator
 from statsig_runs.source import loaded_batch, statsig_ingestion
-from statsig_runs.tables import SCHEMAS, TOMBSTONE
+from statsig_runs.tables import RUN_TABLES, TOMBSTONE
 from tests.support.one_run import NOW, bucket, history, payload
 
 KEY = "console-for-the-tests"
@@ -57,7 +57,7 @@ def accept(minutes: int = 0, **changes: Any) -> Outcome:
 
 
 def count_rows(warehouse: Warehouse) -> dict[str, int]:
-    return {table: warehouse.rows(f"select count(*) from {table}")[0][0] for table in SCHEMAS}
+    return {table: warehouse.rows(f"select count(*) from {table}")[0][0] for table in RUN_TABLES}
 
 
 def ingestion(simulator: Simulator, run_ids: Iterable[str] = (), **options: Any) -> Any:

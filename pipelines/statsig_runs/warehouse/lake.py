@@ -30,19 +30,6 @@ if TYPE_CHECKING:
     from statsig_runs.plan import Progress
     from statsig_runs.schemas import Schemas
 
-_PRIMARY_KEYS: Final = {
-    "ingestion_runs": ("run_id",),
-    "ingestion_run_sources": ("run_id", "source"),
-    "ingestion_run_date_stamps": ("run_id", "date_stamp"),
-    "run_status_events": ("run_id", "event_index"),
-    "source_latest_statuses": ("run_id", "source"),
-    "source_date_status_events": ("run_id", "source", "date_stamp", "event_index"),
-    "run_payloads": ("run_id", "content_hash"),
-    "rejected_runs": ("run_id", "content_hash"),
-    "missing_runs": ("run_id",),
-    "sync_loads": ("load_id",),
-}
-
 _PREFIXES: Final = {
     **dict.fromkeys(("s3", "s3a"), "AWS_"),
     **dict.fromkeys(("gs", "gcs"), "GOOGLE_"),
@@ -128,8 +115,8 @@ class LakeLoader(Loader):
             StorageError: the lake refused it; what was loaded before is kept.
         """
         super().load(outcomes, progress, superseded)
-        for table, columns in tables.SCHEMAS.items():
-            self._lake.create(self.schemas.raw, table, columns)
+        for name, table in tables.RUN_TABLES.items():
+            self._lake.create(self.schemas.raw, name, table.schema)
 
     def note(self, load: dict[str, Any]) -> None:
         """Complete the row that `record` wrote: it is merged once more, since no statement can update it."""
@@ -148,18 +135,18 @@ class LakeLoader(Loader):
     def _adapt(self, resources: Mapping[str, DltResource], outcomes: Collection[Outcome]) -> None:
         accepted = {outcome.run_id for outcome in outcomes if isinstance(outcome, AcceptedRun)}
         missing = {outcome.run_id for outcome in outcomes if isinstance(outcome, MissingRun)}
-        for name, keys in _PRIMARY_KEYS.items():
+        for name, table in tables.TABLES.items():
             if resource := resources.get(name):
                 # a run that the API has forgotten keeps its rows in every table but this one
                 scope = accepted | missing if name == "missing_runs" else accepted
                 resource.apply_hints(
                     table_format="delta",
                     # a tombstone has no key but the run's
-                    columns={key: {"primary_key": True, "nullable": key != keys[0]} for key in keys},
+                    columns={key: {"primary_key": True, "nullable": key != table.key[0]} for key in table.key},
                     merge_key="",
-                    write_disposition=_disposition(name, scope),
+                    write_disposition=_disposition(table, scope),
                 )
-                if name in tables.LISTS and self._lake.open(self.schemas.raw, name) is None:
+                if table.may_be_empty and self._lake.open(self.schemas.raw, name) is None:
                     resource.add_map(_without_tombstones)  # with no table to merge into, dlt writes what comes
 
 
@@ -188,8 +175,8 @@ class LakeDatabase:
         return schema
 
 
-def _disposition(table: str, run_ids: Iterable[str]) -> Any:
-    if table in tables.KEYS or table not in tables.SCHEMAS:
+def _disposition(table: tables.Table, run_ids: Iterable[str]) -> Any:
+    if table.replaced_by != ("run_id",):  # row by row, not all rows of a run
         return {"disposition": "merge", "strategy": "upsert"}
     scope = f"{{table}}.run_id in ({_literals(run_ids).replace('{', '{{').replace('}', '}}')})"
     return {"disposition": "merge", "strategy": "cdc", "destination_scope": scope}

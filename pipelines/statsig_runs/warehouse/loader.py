@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import dlt
+import pyarrow as pa
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from statsig_runs.errors import StorageError
 from statsig_runs.plan import Progress
 from statsig_runs.source import loaded_batch
+from statsig_runs.tables import NUMBER, SECONDS, SYNC_LOADS, TEXT, TIMESTAMP
 from statsig_runs.warehouse.database import SqlDatabase
 from statsig_runs.warehouse.failures import CONNECTING, cause_of, is_outage, translated
 from statsig_runs.warehouse.known import Known
@@ -30,6 +32,8 @@ log = logging.getLogger(__name__)
 
 PIPELINE: Final = "statsig_runs"
 _SOURCE: Final = "statsig_ingestion"
+_DATA_TYPES: Final[dict[pa.DataType, Any]] = {TEXT: "text", TIMESTAMP: "timestamp", NUMBER: "bigint", SECONDS: "double"}
+"""What dlt calls the types of columns."""
 
 
 class Loader:
@@ -115,12 +119,12 @@ class Loader:
         """Write one row of `sync_loads`, or replace it (by `load_id`)."""
         resource = dlt.resource(
             [load],
-            name="sync_loads",
+            name=SYNC_LOADS.name,
             write_disposition={"disposition": "merge", "strategy": "delete-insert"},
-            merge_key="load_id",
-            columns={name: {"data_type": kind} for name, kind in LOAD_COLUMNS.items()},
+            merge_key=list(SYNC_LOADS.replaced_by),
+            columns={name: {"data_type": _DATA_TYPES[column.kind]} for name, column in SYNC_LOADS.columns.items()},
         )
-        self._adapt({"sync_loads": resource}, ())
+        self._adapt({SYNC_LOADS.name: resource}, ())
         with translated():
             self.pipeline.run(resource, schema=self.pipeline.schemas[_SOURCE])
 
@@ -149,24 +153,3 @@ class Loader:
 
     def _adapt(self, resources: Mapping[str, DltResource], outcomes: Collection[Outcome]) -> None:
         """For a destination that merges in another way: change how these resources are loaded."""
-
-
-LOAD_COLUMNS: Final[dict[str, Any]] = {
-    "load_id": "text",
-    "started_at": "timestamp",
-    "finished_at": "timestamp",
-    "new_count": "bigint",
-    "changed_count": "bigint",
-    "unchanged_count": "bigint",
-    "rejected_count": "bigint",
-    "missing_count": "bigint",
-    "failed_count": "bigint",
-    "request_count": "bigint",
-    "retry_count": "bigint",
-    "rate_limited_count": "bigint",
-    "fetch_seconds": "double",
-    "load_seconds": "double",
-    "model_seconds": "double",
-    "publish_seconds": "double",
-}
-"""`sync_loads`, one row per load: dlt's data types; times in UTC, durations in seconds, null for a step not taken."""
