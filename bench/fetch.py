@@ -25,13 +25,14 @@ from pathlib import Path
 import requests
 
 from statsig_runs.api import ConsoleApi, FetchedRun, Runs
+from statsig_runs.settings import packaged_defaults
 from statsig_runs.simulator import Simulator
 
 KEY = "console-benchmark"
 RUNS = "/console/v1/ingestion/runs"
 LATENCY = 0.1
 SCALED = "100/1,900/9"
-REAL = "100/10,900/900"
+REAL = packaged_defaults()["sources"]["statsig_runs"]["rate_limits"]
 THREADS = 40
 
 Fetch = Callable[[str, str, list[str]], tuple[int, float]]

@@ -18,7 +18,19 @@ from statsig_runs import errors
 PACKAGE = Path(statsig_runs.__file__).parent
 PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 ROOMS = [
-    {"errors", "json_text", "packaged", "plan", "redact", "schemas", "simulator", "tables", "whole_files"},
+    {
+        "environment",
+        "errors",
+        "json_text",
+        "moments",
+        "packaged",
+        "plan",
+        "redact",
+        "schemas",
+        "simulator",
+        "tables",
+        "whole_files",
+    },
     {"contract"},
     {"api", "logs", "models", "report", "settings"},
     {"dlt_context", "fetch", "flatten", "readers"},
@@ -100,7 +112,7 @@ def test_api_and_simulator_know_neither_each_other_nor_any_table() -> None:
         }
         for room in ("api", "simulator")
     }
-    assert known == {"api": {"api", "contract", "errors", "json_text", "redact"}, "simulator": {"simulator"}}
+    assert known == {"api": {"api", "contract", "errors", "json_text", "moments", "redact"}, "simulator": {"simulator"}}
 
 
 def test_no_test_module_imports_another() -> None:

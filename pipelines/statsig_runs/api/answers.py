@@ -19,6 +19,7 @@ import msgspec
 
 from statsig_runs.errors import ApiRequestError, NotAuthorisedError
 from statsig_runs.json_text import elements, first_byte, members
+from statsig_runs.moments import in_utc
 
 Scrub = Callable[[str], str]
 
@@ -215,6 +216,6 @@ def _parse_date(value: str) -> datetime | None:
     """A date of HTTP in UTC; None for anything else."""
     try:
         moment = email.utils.parsedate_to_datetime(value)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+        return in_utc(moment)
     except Exception:  # noqa: BLE001  the library raises whatever an odd year, month or zone leads it to
         return None

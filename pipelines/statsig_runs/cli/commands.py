@@ -15,6 +15,7 @@ import click
 from statsig_runs.cli.common import DATABASE, common, open_project, regular_file, to_destination
 from statsig_runs.cli.readers import READERS
 from statsig_runs.errors import ConfigurationError, as_told
+from statsig_runs.settings import packaged_defaults
 
 log = logging.getLogger(__name__)
 
@@ -249,7 +250,12 @@ def demo(database: Path) -> None:
 @click.option(
     "--latency", default=0.0, show_default=True, type=click.FloatRange(min=0), help="Seconds before each answer."
 )
-@click.option("--rate-limits", default="100/10,900/900", show_default=True, help="requests/seconds; empty for none.")
+@click.option(
+    "--rate-limits",
+    default=lambda: packaged_defaults()["sources"]["statsig_runs"]["rate_limits"],
+    show_default=True,
+    help="requests/seconds; empty for none.",
+)
 @click.option("--fault-rate", default=0.0, show_default=True, type=click.FloatRange(0, 1), help="Share that fails.")
 @click.option(
     "--page-size", default=10, show_default=True, type=click.IntRange(min=1), help="Runs to a page of the list."

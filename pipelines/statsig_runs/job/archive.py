@@ -14,7 +14,7 @@ import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Final, cast
@@ -24,6 +24,7 @@ import msgspec
 from statsig_runs.contract import RejectedRun, reject
 from statsig_runs.errors import ConfigurationError
 from statsig_runs.json_text import elements, first_byte, members
+from statsig_runs.moments import in_utc
 
 Payload = tuple[bytes, datetime]
 """The JSON text of one run, and when it was fetched."""
@@ -233,8 +234,7 @@ def _take_apart(text: bytes) -> dict[str, bytes]:
 def _read_moment(text: bytes) -> datetime | None:
     """A text that is ISO 8601 in one of the forms that DuckDB and JSON writers give it; None for anything else."""
     try:
-        moment = datetime.fromisoformat(_decode_text(text))
-        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return in_utc(datetime.fromisoformat(_decode_text(text)))
     except (ValueError, OverflowError):
         return None
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 import msgspec
@@ -20,6 +20,9 @@ from statsig_runs.redact import scrub, scrub_known
 if TYPE_CHECKING:
     from statsig_runs.errors import StatsigRunsError
     from statsig_runs.warehouse import Warehouse
+
+KINDS: Final = ("new", "changed", "unchanged", "rejected", "missing", "failed")
+"""What can become of a run; each is counted under its name."""
 
 
 @dataclass(slots=True)
@@ -85,12 +88,11 @@ class Summary:
 
     def to_load(self) -> dict[str, Any]:
         """The row of `sync_loads`."""
-        counts = ("new", "changed", "unchanged", "rejected", "missing", "failed")
         return {
             "load_id": self.started_at.strftime("%Y%m%dT%H%M%S.%fZ"),
             "started_at": self.started_at,
             "finished_at": datetime.now(UTC),
-            **{f"{name}_count": getattr(self, name) for name in counts},
+            **{f"{name}_count": getattr(self, name) for name in KINDS},
             "request_count": self.requests,
             "retry_count": self.retries,
             "rate_limited_count": self.rate_limited,
@@ -114,9 +116,8 @@ def print_summary(summary: Summary, warehouse: Warehouse, *, as_json: bool) -> N
         content = summary.to_json() | {"database": warehouse.destination.place, "published": warehouse.readers_place}
         click.echo(scrub(msgspec.json.encode(content).decode()))
     else:
-        counts = ("new", "changed", "unchanged", "rejected", "missing", "failed")
         runs = ", ".join(
-            f"{getattr(summary, name):,} {name}" for name in counts if getattr(summary, name) or name != "failed"
+            f"{getattr(summary, name):,} {name}" for name in KINDS if getattr(summary, name) or name != "failed"
         )
         asked = (
             f"{summary.requests:,} requests ({summary.retries:,} retries, {summary.rate_limited:,} times told to wait)"

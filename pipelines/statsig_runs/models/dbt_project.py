@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
+from statsig_runs.environment import environment
 from statsig_runs.errors import ModelsError, StorageError
 from statsig_runs.models.manifest import keep_manifest, key_of, read_manifest
 from statsig_runs.packaged import packaged
@@ -62,7 +62,7 @@ class DbtProject:
             ModelsError: dbt failed, or a model or test did; the text names each.
             StorageError: the database or the state folder could not be opened or written.
         """
-        with _environment(secrets_of(self.profile)), _closing_connections():
+        with environment(secrets_of(self.profile), without=_DBTS_OWN), _closing_connections():
             from dbt.cli.main import dbtRunner
 
             self._write_profile()
@@ -108,21 +108,6 @@ class DbtProject:
             (self.state / "profiles.yml").write_text(content, encoding="utf-8")
         except OSError as error:
             raise StorageError(f"dbt's folder {self.state} cannot be written: {error.strerror}.") from None
-
-
-@contextmanager
-def _environment(secrets: Mapping[str, str]) -> Iterator[None]:
-    """Without the variables that dbt would take settings from, and with the secrets that the profile names."""
-    others = {name: value for name, value in os.environ.items() if name.startswith(_DBTS_OWN)}
-    for name in others:
-        del os.environ[name]
-    os.environ.update(secrets)
-    try:
-        yield
-    finally:
-        for name in secrets:
-            del os.environ[name]
-        os.environ.update(others)
 
 
 def secrets_of(profile: Mapping[str, Any]) -> dict[str, str]:

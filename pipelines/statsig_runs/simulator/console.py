@@ -196,7 +196,7 @@ def serve(
     seed: int = 1,
     malformed: int = 0,
     latency: float = 0.0,
-    rate_limits: str = "100/10,900/900",
+    rate_limits: str,
     fault_rate: float = 0.0,
     page_size: int = 10,
 ) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from statsig_runs.contract import MissingRun
+from statsig_runs.moments import in_utc
 from statsig_runs.plan import KnownRun, is_settled
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class Known:
     def missing(self) -> list[MissingRun]:
         """The runs that the API answered 404 for when it was last asked."""
         rows = self._database.query(f"select run_id, fetched_at, message from {self._raw}.missing_runs")  # noqa: S608
-        return [MissingRun(run_id, _in_utc(fetched_at), message) for run_id, fetched_at, message in rows or ()]
+        return [MissingRun(run_id, in_utc(fetched_at), message) for run_id, fetched_at, message in rows or ()]
 
     def is_anything_loaded(self) -> bool:
         """Whether the tables exist."""
@@ -93,7 +94,7 @@ class Known:
         for condition, part in _portions("run_id", run_ids):
             sql = f"select run_id, content_hash, fetched_at from {self._raw}.run_payloads where {condition}"  # noqa: S608
             rows = self._database.query(sql, part) or ()
-            seen |= {(run_id, content_hash): _in_utc(fetched_at) for run_id, content_hash, fetched_at in rows}
+            seen |= {(run_id, content_hash): in_utc(fetched_at) for run_id, content_hash, fetched_at in rows}
         return seen
 
     def payloads(self, count: int) -> Iterator[tuple[bytes, datetime]]:
@@ -101,7 +102,7 @@ class Known:
         last = ""
         while rows := self._database.query(_PAYLOADS.format(raw=self._raw, count=count), [last]):
             for last, fetched_at, payload in rows:  # noqa: B007  the last id starts the next portion
-                yield payload.encode(), _in_utc(fetched_at)
+                yield payload.encode(), in_utc(fetched_at)
 
     @property
     def _raw(self) -> str:
@@ -119,8 +120,8 @@ class Known:
             rows = self._database.query(_KNOWN.format(outcome="'in_progress'", join="", **shared), parameters)
         for run_id, created_at, fetched_at, content_hash, outcome in rows or ():
             in_progress = outcome == "in_progress"
-            settled = is_settled(_in_utc(created_at), in_progress=in_progress, now=now, settle_days=settle_days)
-            yield KnownRun(run_id, content_hash or "", _in_utc(fetched_at), settled)
+            settled = is_settled(in_utc(created_at), in_progress=in_progress, now=now, settle_days=settle_days)
+            yield KnownRun(run_id, content_hash or "", in_utc(fetched_at), settled)
 
 
 def _portions(column: str, run_ids: Collection[str]) -> Iterator[tuple[str, list[str]]]:
@@ -129,7 +130,3 @@ def _portions(column: str, run_ids: Collection[str]) -> Iterator[tuple[str, list
     for start in range(0, len(ids), _IDS_PER_QUERY):
         part = ids[start : start + _IDS_PER_QUERY]
         yield f"{column} in ({', '.join(['%s'] * len(part))})", part
-
-
-def _in_utc(moment: datetime) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from statsig_runs import tables
 from statsig_runs.contract import AcceptedRun, MissingRun
+from statsig_runs.environment import environment
 from statsig_runs.errors import ConfigurationError
 from statsig_runs.warehouse.loader import Loader
 
@@ -206,7 +207,7 @@ def modelling(lake: Lake, schemas: Schemas) -> Iterator[dict[str, Any]]:
     """
     # of what it makes frames from, and here it makes none
     warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
-    with _environment(lake.environment), _server() as address, _environment({"SPARK_REMOTE": address}):
+    with environment(lake.environment), _server() as address, environment({"SPARK_REMOTE": address}):
         from pyspark.sql import SparkSession
 
         # dbt asks for Hive, which no Spark Connect client has
@@ -247,17 +248,3 @@ def _server() -> Iterator[str]:
         yield f"sc://{host}:{port}"
     finally:
         server.stop()
-
-
-@contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
