@@ -31,7 +31,14 @@ def test_without_any_file_the_packaged_defaults_hold() -> None:
     assert settings.rate_limits == "100/10,900/900"
     assert (settings.settle_days, settings.settle_hours) == (14, 24)
     assert settings.terminal_success_statuses == ("pulse_complete",)
+    assert (settings.day_utc_offset_hours, settings.overdue_grace_hours, settings.completeness_days) == (-8, 2, 28)
     assert settings.api_key is None
+
+
+@pytest.mark.parametrize("hours", ["-14", "14", "0", "5.75", "-3.5"])
+def test_a_day_may_be_any_zones_in_quarters_of_an_hour(monkeypatch: pytest.MonkeyPatch, hours: str) -> None:
+    monkeypatch.setenv("SOURCES__STATSIG_RUNS__DAY_UTC_OFFSET_HOURS", hours)
+    assert load_settings().day_utc_offset_hours == float(hours)
 
 
 def test_the_plain_alias_serves_as_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,6 +89,14 @@ def test_the_folders_own_files_are_read(empty_folder: Path) -> None:
         ("SETTLE_HOURS", "-1", "cannot be negative"),
         ("SETTLE_DAYS", "nan", "cannot be longer than 36,500 days"),
         ("SETTLE_DAYS", "inf", "cannot be longer than 36,500 days"),
+        ("DAY_UTC_OFFSET_HOURS", "-14.25", "from -14 to 14, in quarters, not -14.25: -8 for"),
+        ("DAY_UTC_OFFSET_HOURS", "15", "from -14 to 14"),
+        ("DAY_UTC_OFFSET_HOURS", "5.4", "in quarters"),
+        ("DAY_UTC_OFFSET_HOURS", "nan", "from -14 to 14"),
+        ("DAY_UTC_OFFSET_HOURS", "PST", "must be of type float"),
+        ("OVERDUE_GRACE_HOURS", "-0.5", "overdue_grace_hours must be from 0"),
+        ("OVERDUE_GRACE_HOURS", "nan", "overdue_grace_hours must be from 0"),
+        ("COMPLETENESS_DAYS", "0", "completeness_days must be from 1"),
         ("PROJECT", "a-b", "letters, digits and underscores"),
         ("PROJECT", "raw", "cannot be 'raw'"),
         ("PROJECT", "Staging_shop", "cannot be 'Staging_shop'"),
@@ -161,5 +176,6 @@ def test_the_client_and_the_models_have_the_same_defaults_when_they_are_used_alo
     section = packaged_defaults()["sources"]["statsig_runs"]
     assert (section["base_url"], section["rate_limits"]) == (BASE_URL, RATE_LIMITS)
     of_models = yaml.safe_load(packaged("sql").joinpath("dbt_project.yml").read_text(encoding="utf-8"))["vars"]
-    for name in ("settle_hours", "terminal_success_statuses"):
+    names = ("settle_hours", "terminal_success_statuses", "day_utc_offset_hours", "overdue_grace_hours")
+    for name in (*names, "completeness_days"):
         assert of_models["statsig_runs"][name] == section[name]

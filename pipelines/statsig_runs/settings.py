@@ -50,6 +50,9 @@ class Settings:
     settle_days: float
     settle_hours: float
     terminal_success_statuses: tuple[str, ...]
+    day_utc_offset_hours: float
+    overdue_grace_hours: float
+    completeness_days: int
     project: str
     destination: str
     checks: Checks
@@ -118,8 +121,21 @@ def load_settings(**overrides: Any) -> Settings:
         raise ConfigurationError("settle_days and settle_hours cannot be negative.")
     if not (values["settle_days"] <= _LONGEST_DAYS and values["settle_hours"] <= _LONGEST_DAYS * 24):  # nor `nan`
         raise ConfigurationError(f"settle_days and settle_hours cannot be longer than {_LONGEST_DAYS:,} days.")
+    _check_days(values["day_utc_offset_hours"], values["overdue_grace_hours"], values["completeness_days"])
     _check_project(values["project"])
     return Settings(**values, checks=Checks(**{name: value for name, value in checks.items() if value is not None}))
+
+
+def _check_days(offset_hours: float, grace_hours: float, days: int) -> None:
+    if not (-_FARTHEST_ZONE <= offset_hours <= _FARTHEST_ZONE and (offset_hours * 4).is_integer()):  # nor `nan`
+        raise ConfigurationError(
+            f"day_utc_offset_hours must be a number of hours from -{_FARTHEST_ZONE} to {_FARTHEST_ZONE}, in quarters, "
+            f"not {offset_hours:g}: -8 for Statsig's own day, 0 for a Warehouse Native project."
+        )
+    if not 0 <= grace_hours <= _LONGEST_DAYS * 24:
+        raise ConfigurationError(f"overdue_grace_hours must be from 0 to {_LONGEST_DAYS * 24:,}, not {grace_hours:g}.")
+    if not 1 <= days <= _LONGEST_DAYS:
+        raise ConfigurationError(f"completeness_days must be from 1 to {_LONGEST_DAYS:,}, not {days}.")
 
 
 def _check_project(project: str) -> None:
@@ -143,6 +159,9 @@ _KINDS: Final[dict[str, type]] = {
     "settle_days": float,
     "settle_hours": float,
     "terminal_success_statuses": tuple,
+    "day_utc_offset_hours": float,
+    "overdue_grace_hours": float,
+    "completeness_days": int,
     "project": str,
     "destination": str,
     "slack_incoming_hook": str,
@@ -159,6 +178,8 @@ _CHECK_KINDS: Final[dict[str, type]] = {
 }
 _LONGEST_DAYS: Final = 36_500
 """A century: dates end not far beyond."""
+_FARTHEST_ZONE: Final = 14
+"""Hours from UTC: no calendar day of the world begins earlier or later."""
 _PROJECT: Final = re.compile("[A-Za-z0-9_]+")
 _SECRETS: Final = {"api_key", "slack_incoming_hook"}
 

@@ -35,24 +35,37 @@ summarised as (
 
 ),
 
+ordered as (
+
+    select
+        *,
+        row_number() over (partition by {{ keys }} order by first_event_index) as stage_order,
+        -- the latest end of the stages before this one
+        max(case when outcome <> 'running' then last_ended_at end) over (
+            partition by {{ keys }} order by first_event_index rows between unbounded preceding and 1 preceding
+        ) as ended_before_at
+    from summarised
+
+),
+
 final as (
 
     select
         {{ keys }},
         stage,
-        cast(row_number() over (partition by {{ keys }} order by first_event_index) as {{ dbt.type_bigint() }})
-            as stage_order,
+        cast(stage_order as {{ dbt.type_bigint() }}) as stage_order,
         started_at,
         case when outcome <> 'running' then last_ended_at end as ended_at,
         case when outcome <> 'running' then {{ seconds_between('started_at', 'last_ended_at') }} end
             as duration_seconds,
         {{ seconds('active_microseconds') }} as active_seconds,
+        {{ seconds_between('ended_before_at', 'started_at') }} as wait_seconds,
         attempt_count,
         retry_count,
         cast(restart_count as {{ dbt.type_bigint() }}) as restart_count,
         error_count,
         outcome
-    from summarised
+    from ordered
 
 )
 
@@ -60,14 +73,17 @@ select * from final
 {%- endmacro %}
 
 
-{# The durations of the four stages that every ingestion has, as columns of one row per history. #}
+{# The durations of the four stages that every ingestion has, and the time spent between stages, as columns of one row per
+   history. Whole microseconds are summed: their order does not matter. #}
 {% macro stage_seconds(relation, history) -%}
     {%- set keys = history | join(', ') -%}
     select
         {{ keys }},
         {%- for stage in ['queue', 'download', 'metrics', 'pulse'] %}
-        max(case when stage = '{{ stage }}' then duration_seconds end) as {{ stage }}_seconds{{ ',' if not loop.last }}
+        max(case when stage = '{{ stage }}' then duration_seconds end) as {{ stage }}_seconds,
         {%- endfor %}
+        {{ seconds("sum(cast(round(case when wait_seconds < 0 then 0 else wait_seconds end * 1000000) as "
+            ~ dbt.type_bigint() ~ "))") }} as waiting_seconds
     from {{ relation }}
     group by {{ keys }}
 {%- endmacro %}

@@ -29,4 +29,4 @@ from {{ ref('source_status') }}
 group by source
 having
     count(*) > 1
-    or max(case when health in ('healthy', 'failing', 'recovering', 'stalled', 'never_finished') then 0 else 1 end) = 1
+    or max(case when health in ('healthy', 'incomplete', 'failing', 'recovering', 'stalled', 'never_finished') then 0 else 1 end) = 1

@@ -1,6 +1,6 @@
 -- The same event must be counted once on every floor: what the attempts of a stage count, the stage counts, and neither is
 -- there without the other. Stages count up and attempts count down, so that one pass over both is enough.
-{%- set changed = 'run_id in (select run_id from ' ~ ref('int_changed_runs') ~ ')' -%}
+{%- set changed = 'run_id in (select run_id from ' ~ ref('int_judged_runs') ~ ')' -%}
 {%- set no_source = 'cast(null as ' ~ dbt.type_string() ~ ') as source' -%}
 {%- set no_date_stamp = 'cast(null as date) as date_stamp' %}
 

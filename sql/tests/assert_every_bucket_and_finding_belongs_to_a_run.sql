@@ -12,7 +12,7 @@ rows_of_runs as (
         'fct_source_dates' as mart,
         run_id
     from {{ ref('fct_source_dates') }}
-    where run_id in (select run_id from {{ ref('int_changed_runs') }})
+    where run_id in (select run_id from {{ ref('int_judged_runs') }})
 
     union all
 
@@ -20,7 +20,7 @@ rows_of_runs as (
         'dq_findings' as mart,
         run_id
     from {{ ref('dq_findings') }}
-    where run_id in (select run_id from {{ ref('int_changed_runs') }})
+    where run_id in (select run_id from {{ ref('int_judged_runs') }})
 
 )
 

@@ -2,7 +2,7 @@
 -- count up and stages count down, so that one pass over both is enough.
 {%- set measures = ['error_count', 'retry_count', 'restart_count'] -%}
 {%- set at_run_level = 'cast(null as ' ~ dbt.type_string() ~ ') as source, cast(null as date) as date_stamp' -%}
-{%- set changed = 'run_id in (select run_id from ' ~ ref('int_changed_runs') ~ ')' %}
+{%- set changed = 'run_id in (select run_id from ' ~ ref('int_judged_runs') ~ ')' %}
 
 with floors as (
 

@@ -67,11 +67,14 @@ def test_the_example_is_one_failed_run_with_one_retry_and_its_milliseconds(examp
             "download_seconds": pytest.approx(208.171),
             "metrics_seconds": None,
             "pulse_seconds": None,
+            "waiting_seconds": pytest.approx(501.087),
             "error_count": 2,
             "retry_count": 1,
             "restart_count": 0,
             "outcome": "failed",
             "effective_outcome": "failed",
+            "completed_at": at("2023-12-13T02:44:24.865"),
+            "effective_seconds": pytest.approx(808.873),
             "is_recovered": False,
             "first_error_at": at("2023-12-13T02:41:47.374"),
             "recovered_at": None,
@@ -90,6 +93,7 @@ def test_the_example_has_a_queue_and_a_download_stage_with_two_attempts(example)
             "ended_at": at("2023-12-13T02:32:35.607"),
             "duration_seconds": pytest.approx(99.615),
             "active_seconds": pytest.approx(99.615),
+            "wait_seconds": None,
             "attempt_count": 1,
             "retry_count": 0,
             "restart_count": 0,
@@ -102,6 +106,7 @@ def test_the_example_has_a_queue_and_a_download_stage_with_two_attempts(example)
             "ended_at": at("2023-12-13T02:44:24.865"),
             "duration_seconds": pytest.approx(208.171),
             "active_seconds": pytest.approx(64.208),
+            "wait_seconds": pytest.approx(501.087),
             "attempt_count": 2,
             "retry_count": 1,
             "restart_count": 0,
@@ -150,6 +155,7 @@ def test_each_source_and_date_of_the_example_failed_once_without_a_retry(example
             "download_seconds": pytest.approx(57.164),
             "metrics_seconds": None,
             "pulse_seconds": None,
+            "waiting_seconds": pytest.approx(497.092),
             "error_count": 1,
             "retry_count": 0,
             "restart_count": 0,
@@ -159,12 +165,15 @@ def test_each_source_and_date_of_the_example_failed_once_without_a_retry(example
             "recovery_seconds": None,
             "is_recovered": False,
         }
-    stages = {(r["source"], r["stage"]): (r["stage_order"], r["outcome"]) for r in example["fct_source_date_stages"]}
+    stages = {
+        (r["source"], r["stage"]): (r["stage_order"], r["wait_seconds"], r["outcome"])
+        for r in example["fct_source_date_stages"]
+    }
     assert stages == {
-        ("Events 1", "queue"): (1, "complete"),
-        ("Events 1", "download"): (2, "error"),
-        ("Events 2", "queue"): (1, "complete"),
-        ("Events 2", "download"): (2, "error"),
+        ("Events 1", "queue"): (1, None, "complete"),
+        ("Events 1", "download"): (2, pytest.approx(497.092), "error"),
+        ("Events 2", "queue"): (1, None, "complete"),
+        ("Events 2", "download"): (2, pytest.approx(497.092), "error"),
     }
 
 
@@ -175,9 +184,13 @@ def test_the_examples_day_counts_one_failure_and_one_retry_for_runs_and_none_for
         "succeeded_count": 0,
         "failed_count": 1,
         "recovered_count": 0,
+        "finished_count": 1,
+        "with_error_count": 1,
         "final_error_rate": 1.0,
         "any_error_rate": 1.0,
         "recovery_rate": 0.0,
+        "p50_total_seconds": None,
+        "p95_total_seconds": None,
     }
     assert example["agg_daily"] == [
         {
@@ -187,8 +200,6 @@ def test_the_examples_day_counts_one_failure_and_one_retry_for_runs_and_none_for
             "partial_count": 0,
             "retry_count": 1,
             "retries_per_run": 1.0,
-            "p50_total_seconds": pytest.approx(808.873),
-            "p95_total_seconds": pytest.approx(808.873),
         }
     ]
     of_source = {
@@ -197,8 +208,6 @@ def test_the_examples_day_counts_one_failure_and_one_retry_for_runs_and_none_for
         **counts,
         "retry_count": 0,
         "retries_per_run": 0.0,
-        "p50_total_seconds": pytest.approx(651.382),
-        "p95_total_seconds": pytest.approx(651.382),
     }
     assert {r["source"]: without(r, "source") for r in example["agg_source_daily"]} == {
         "Events 1": of_source,
@@ -218,6 +227,8 @@ def test_every_closed_download_attempt_of_the_examples_day_ended_in_error(exampl
             "attempt_error_rate": 0.0,
             "p50_seconds": pytest.approx(99.615),
             "p95_seconds": pytest.approx(99.615),
+            "p50_wait_seconds": None,
+            "p95_wait_seconds": None,
         },
         "download": {
             "run_count": 1,
@@ -228,11 +239,14 @@ def test_every_closed_download_attempt_of_the_examples_day_ended_in_error(exampl
             "attempt_error_rate": 1.0,
             "p50_seconds": pytest.approx(208.171),
             "p95_seconds": pytest.approx(208.171),
+            "p50_wait_seconds": pytest.approx(501.087),
+            "p95_wait_seconds": pytest.approx(501.087),
         },
     }
 
 
 def test_nothing_of_the_example_has_landed_nothing_is_in_flight_and_nothing_is_odd(example):
+    """11 December ends at midnight in PST. It is expected 2 + 48 h later, and 24 more as no final status is known."""
     of_both = {
         "date_stamp": date(2023, 12, 11),
         "run_count": 1,
@@ -241,6 +255,11 @@ def test_nothing_of_the_example_has_landed_nothing_is_in_flight_and_nothing_is_o
         "first_succeeded_at": None,
         "landing_lag_seconds": None,
         "is_landed": False,
+        "day_ended_at": at("2023-12-12T08:00:00"),
+        "is_expected": False,
+        "expected_by": at("2023-12-15T10:00:00"),
+        "is_overdue": False,
+        "state": "failed",
     }
     freshness = {r["source"]: without(r, "source") for r in example["fct_date_freshness"]}
     assert freshness == {"Events 1": of_both, "Events 2": of_both}
@@ -258,7 +277,11 @@ def test_both_sources_of_the_example_are_failing(example):
         "consecutive_failures": 1,
         "errors_since_last_success": 1,
         "hours_since_success": None,
+        "final_status": None,
         "latest_landed_date": None,
+        "overdue_date_count": 0,
+        "oldest_overdue_date": None,
+        "complete_through_date": date(2023, 12, 10),
     }
     status = {r["source"]: without(r, "source") for r in example["source_status"]}
     assert status == {"Events 1": of_both, "Events 2": of_both}

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from tests.oracle import aggregates, facts, health
+from tests.oracle import aggregates, facts, findings, freshness, health
 from tests.oracle.facts import Row
+from tests.oracle.runs import read_runs
 from tests.oracle.vocabulary import Settings
 
 KEYS = {
@@ -38,22 +39,23 @@ def build_marts(fetched: Iterable[tuple[dict, datetime]], settings: Settings | N
         settings: thresholds and catalogue; by default those of the product and the bare pattern.
     """
     settings = settings or Settings()
-    runs = [facts.read_run(payload, fetched_at, settings) for payload, fetched_at in fetched]
+    runs, finals = read_runs(fetched, settings)
     run_rows = facts.fct_runs(runs)
     buckets = facts.fct_source_dates(runs)
     stages = facts.fct_run_stages(runs)
     attempts = facts.fct_stage_attempts(runs)
+    dates = freshness.fct_date_freshness(runs, finals, settings)
     return {
         "fct_runs": run_rows,
         "fct_run_stages": stages,
         "fct_source_date_stages": facts.fct_source_date_stages(runs),
         "fct_stage_attempts": attempts,
         "fct_source_dates": buckets,
-        "agg_daily": aggregates.agg_daily(run_rows),
-        "agg_source_daily": aggregates.agg_source_daily(buckets),
-        "agg_stage_daily": aggregates.agg_stage_daily(run_rows, stages, attempts),
-        "fct_date_freshness": health.fct_date_freshness(buckets),
-        "source_status": health.source_status(runs, buckets),
-        "fct_in_flight_runs": health.fct_in_flight_runs(runs, run_rows),
-        "dq_findings": health.dq_findings(runs, run_rows),
+        "agg_daily": aggregates.agg_daily(runs, run_rows),
+        "agg_source_daily": aggregates.agg_source_daily(runs, buckets),
+        "agg_stage_daily": aggregates.agg_stage_daily(runs, stages, attempts),
+        "fct_date_freshness": dates,
+        "source_status": health.source_status(runs, finals, dates, settings),
+        "fct_in_flight_runs": health.fct_in_flight_runs(runs),
+        "dq_findings": findings.dq_findings(runs, run_rows),
     }

@@ -2,96 +2,118 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from datetime import date, timedelta
 
 from tests.oracle.facts import Row
-from tests.oracle.vocabulary import percentile
+from tests.oracle.measures import percentile
+from tests.oracle.runs import Run, buckets_of
 
 FAILED = ("failed", "stalled")
+QUIET_DAYS = 400
+
+Key = tuple[str, str | None, date | None]
 
 
-def days_between(rows: list[Row]) -> Iterator[date]:
-    """Every calendar day from the first to the last `created_date` of these rows."""
-    if not rows:
-        return
-    day, last = min(r["created_date"] for r in rows), max(r["created_date"] for r in rows)
-    while day <= last:
-        yield day
-        day += timedelta(days=1)
+def calendar(runs: Iterable[Run]) -> set[date]:
+    """The created dates of these runs, and the quiet days after the first and less than 400 days before the last.
+
+    Choice: a run with an implausible creation keeps its own day, and makes none quiet.
+    """
+    runs = list(runs)
+    days = {r.created_at.date() for r in runs}
+    plausible = {r.created_at.date() for r in runs if r.has_plausible_creation}
+    if plausible:
+        first, last = min(plausible), max(plausible)
+        back = (last - timedelta(days=n) for n in range(1, QUIET_DAYS))
+        days |= {day for day in back if day > first}
+    return days
+
+
+def key_of(row: Row) -> Key:
+    """Of a run, a stage of a run, or a bucket."""
+    return row["run_id"], row.get("source"), row.get("date_stamp")
 
 
 def divide(numerator: int, denominator: int) -> float | None:
     return numerator / denominator if denominator else None
 
 
-def outcome_columns(rows: list[Row], outcome: str) -> Row:
-    """Counts and rates of some runs or buckets.
+def outcome_columns(rows: list[Row], outcome: str, seconds: str, odd: set[Key]) -> Row:
+    """Counts and rates of some runs or buckets; the columns that say what became of each and how long it took.
 
-    Choices, both by the letter: *finished* is all but in_progress, so a run without any event (null outcome) is
-    in it, as `run_count` - `in_progress_count`; "those with at least one error event" are all such rows, those
-    in progress too. An error event of a run may stand at either level, as for `is_recovered`.
+    Choice: a duration between implausible events (of the `odd` ones) is in no percentile, though its row is counted.
     """
     outcomes = [r[outcome] for r in rows]
-    finished = [r for r in rows if r[outcome] != "in_progress"]
-    with_error = [r for r in rows if r["first_error_at"] is not None]
-    failed = sum(1 for o in outcomes if o in FAILED)
-    recovered = sum(1 for r in rows if r["is_recovered"])
+    finished = [r for r in rows if r[outcome] not in (None, "in_progress")]
+    broken = [r for r in finished if r[outcome] in (*FAILED, "partial")]
+    with_error = [r for r in finished if r in broken or r["first_error_at"] is not None]
+    recovered = [r for r in finished if r["is_recovered"]]
     run_count = len({r["run_id"] for r in rows})
     retry_count = sum(r["retry_count"] for r in rows)
+    durations = [r[seconds] for r in rows if r[outcome] == "succeeded" and key_of(r) not in odd]
     return {
         "run_count": run_count,
         "in_progress_count": outcomes.count("in_progress"),
         "succeeded_count": outcomes.count("succeeded"),
-        "failed_count": failed,
-        "recovered_count": recovered,
-        "final_error_rate": divide(failed, len(finished)),
+        "failed_count": sum(1 for o in outcomes if o in FAILED),
+        "recovered_count": len(recovered),
+        "finished_count": len(finished),
+        "with_error_count": len(with_error),
+        "final_error_rate": divide(len(broken), len(finished)),
         "any_error_rate": divide(len(with_error), len(finished)),
-        "recovery_rate": divide(recovered, len(with_error)) if finished else None,
+        "recovery_rate": divide(len(recovered), len(with_error)),
         "retry_count": retry_count,
         "retries_per_run": divide(retry_count, run_count),
-        "p50_total_seconds": percentile([r["total_seconds"] for r in finished], 0.5),
-        "p95_total_seconds": percentile([r["total_seconds"] for r in finished], 0.95),
+        "p50_total_seconds": percentile(durations, 0.5),
+        "p95_total_seconds": percentile(durations, 0.95),
     }
 
 
-def agg_daily(fct_runs: list[Row]) -> list[Row]:
+def agg_daily(runs: list[Run], fct_runs: list[Row]) -> list[Row]:
+    odd: set[Key] = {(r.run_id, None, None) for r in runs if any(h.has_implausible_event for h in r.histories)}
     rows = []
-    for day in days_between(fct_runs):
-        for trigger in sorted({r["trigger"] for r in fct_runs}):
+    for day in calendar(runs):
+        for trigger in {r.trigger for r in runs}:
             own = [r for r in fct_runs if r["created_date"] == day and r["trigger"] == trigger]
             partial = sum(1 for r in own if r["effective_outcome"] == "partial")
             keys = {"created_date": day, "trigger": trigger, "partial_count": partial}
-            rows.append({**keys, **outcome_columns(own, "effective_outcome")})
+            rows.append({**keys, **outcome_columns(own, "effective_outcome", "effective_seconds", odd)})
     return rows
 
 
-def agg_source_daily(fct_source_dates: list[Row]) -> list[Row]:
-    """Choice: both the calendar and the sources ever seen are those of the buckets."""
+def agg_source_daily(runs: list[Run], fct_source_dates: list[Row]) -> list[Row]:
+    """Choice: days and sources are those of the buckets, not of the runs and their lists."""
+    buckets = buckets_of(runs)
+    odd: set[Key] = {(b.run.run_id, b.source, b.day) for b in buckets if b.history.has_implausible_event}
+    groups: dict[tuple[date, str], list[Row]] = {}
+    for row in fct_source_dates:
+        groups.setdefault((row["created_date"], row["source"]), []).append(row)
     rows = []
-    for day in days_between(fct_source_dates):
-        for source in sorted({r["source"] for r in fct_source_dates}):
-            own = [r for r in fct_source_dates if r["created_date"] == day and r["source"] == source]
+    for day in calendar(b.run for b in buckets):
+        for source in {b.source for b in buckets}:
+            own = groups.get((day, source), [])
             keys = {"created_date": day, "source": source, "bucket_count": len(own)}
-            rows.append({**keys, **outcome_columns(own, "outcome")})
+            rows.append({**keys, **outcome_columns(own, "outcome", "total_seconds", odd)})
     return rows
 
 
-def agg_stage_daily(fct_runs: list[Row], stages: list[Row], attempts: list[Row]) -> list[Row]:
+def agg_stage_daily(runs: list[Run], stages: list[Row], attempts: list[Row]) -> list[Row]:
     """Run level. Only days and stages that occur: the calendar is asked for in the other two marts."""
-    day_of = {r["run_id"]: r["created_date"] for r in fct_runs}
+    day_of = {r.run_id: r.created_at.date() for r in runs}
+    odd = {(r.run_id, None, None) for r in runs if r.history.has_implausible_event}
     groups: dict[tuple[date, str], list[Row]] = {}
     for stage in stages:
         groups.setdefault((day_of[stage["run_id"]], stage["stage"]), []).append(stage)
+    closed: dict[tuple[date, str], list[str]] = {}
+    for attempt in attempts:
+        if attempt["level"] == "run" and attempt["outcome"] != "running":
+            closed.setdefault((day_of[attempt["run_id"]], attempt["stage"]), []).append(attempt["outcome"])
     rows = []
     for (day, name), own in groups.items():
-        closed = [
-            a
-            for a in attempts
-            if a["level"] == "run" and a["stage"] == name and day_of[a["run_id"]] == day and a["outcome"] != "running"
-        ]
-        in_error = sum(1 for a in closed if a["outcome"] == "error")
-        durations = [s["duration_seconds"] for s in own]
+        outcomes = closed.get((day, name), [])
+        durations = [s["duration_seconds"] for s in own if key_of(s) not in odd]
+        waits = [s["wait_seconds"] for s in own if key_of(s) not in odd]
         rows.append(
             {
                 "created_date": day,
@@ -101,9 +123,11 @@ def agg_stage_daily(fct_runs: list[Row], stages: list[Row], attempts: list[Row])
                 "error_count": sum(s["error_count"] for s in own),
                 "retry_count": sum(s["retry_count"] for s in own),
                 "restart_count": sum(s["restart_count"] for s in own),
-                "attempt_error_rate": divide(in_error, len(closed)),
+                "attempt_error_rate": divide(outcomes.count("error"), len(outcomes)),
                 "p50_seconds": percentile(durations, 0.5),
                 "p95_seconds": percentile(durations, 0.95),
+                "p50_wait_seconds": percentile(waits, 0.5),
+                "p95_wait_seconds": percentile(waits, 0.95),
             }
         )
     return rows

@@ -2,74 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
-from tests.oracle.vocabulary import (
-    History,
-    Settings,
-    parse_date,
-    parse_timestamp,
-    read_history,
-    seconds_between,
-)
+from tests.oracle.measures import parse_timestamp, seconds_between
+from tests.oracle.runs import Run, buckets_of
+from tests.oracle.vocabulary import History
 
 Row = dict[str, Any]
 
 
-@dataclass
-class Run:
-    """One payload read with its fetch: the run-level history and that of every bucket with events."""
-
-    payload: dict
-    fetched_at: datetime
-    created_at: datetime
-    sources: set[str]
-    dates: set[date]
-    history: History
-    buckets: dict[tuple[str, date], History]
-
-    @property
-    def run_id(self) -> str:
-        return self.payload["runID"]
-
-    @property
-    def trigger(self) -> str:
-        return self.payload["trigger"]
-
-
-def read_run(payload: dict, fetched_at: datetime, settings: Settings) -> Run:
-    """A source or date that stands twice is one bucket with the events of both, in the order listed.
-
-    Choice: a bucket without events is not a bucket, as no raw table has a row for it.
-    """
-    statuses: dict[tuple[str, date], list[dict]] = {}
-    for source in payload["granularHistory"]:
-        for day in source["statusByDate"]:
-            statuses.setdefault((source["source"], parse_date(day["dateStamp"])), []).extend(day["statuses"])
-    return Run(
-        payload=payload,
-        fetched_at=fetched_at,
-        created_at=parse_timestamp(payload["createdAt"]),
-        sources=set(payload["sources"]),
-        dates={parse_date(d) for d in payload["dateStamps"]},
-        history=read_history(payload["runHistory"], fetched_at, settings),
-        buckets={k: read_history(v, fetched_at, settings) for k, v in statuses.items() if v},
-    )
-
-
 def effective_outcome(run: Run) -> str | None:
-    outcomes = [h.outcome for h in run.buckets.values()]
+    outcomes = {h.outcome for h in run.buckets.values()}
     if not outcomes:
         return run.history.outcome
     if "in_progress" in outcomes:
         return "in_progress"
-    if all(o == "succeeded" for o in outcomes):
-        return "succeeded"
-    if "succeeded" not in outcomes:
-        return "failed"
-    return "partial"
+    if outcomes in ({"succeeded"}, {"stalled"}):
+        return outcomes.pop()
+    return "partial" if "succeeded" in outcomes else "failed"
+
+
+def completed_at(run: Run) -> datetime | None:
+    """The latest event at either level. Choice: null too where no event has ever come."""
+    moments = [e.at for h in run.histories for e in h.events]
+    return max(moments) if moments and effective_outcome(run) != "in_progress" else None
+
+
+def effective_seconds(run: Run) -> float | None:
+    return seconds_between(min((e.at for h in run.histories for e in h.events), default=None), completed_at(run))
 
 
 def history_columns(history: History) -> Row:
@@ -82,6 +43,7 @@ def history_columns(history: History) -> Row:
         "download_seconds": history.duration_of("download"),
         "metrics_seconds": history.duration_of("metrics"),
         "pulse_seconds": history.duration_of("pulse"),
+        "waiting_seconds": history.waiting_seconds,
         "error_count": history.error_count,
         "retry_count": history.retry_count,
         "restart_count": history.restart_count,
@@ -93,14 +55,12 @@ def fct_runs(runs: list[Run]) -> list[Row]:
     rows = []
     for run in runs:
         effective = effective_outcome(run)
-        histories = [run.history, *run.buckets.values()]
-        errors = [h.first_error_at for h in histories if h.first_error_at is not None]
-        is_recovered = bool(errors) and effective == "succeeded"
+        first_error_at = min((h.first_error_at for h in run.histories if h.first_error_at is not None), default=None)
+        is_recovered = first_error_at is not None and effective == "succeeded"
         recovered_at = None
         if is_recovered:
-            of_buckets = [h.recovered_at for h in run.buckets.values() if h.recovered_at is not None]
-            recovered_at = max(of_buckets) if of_buckets else run.history.recovered_at
-        first_error_at = min(errors) if errors else None
+            moments = [h.recovered_at for h in run.histories if h.recovered_at is not None]
+            recovered_at = max(moments) if moments else completed_at(run)
         rows.append(
             {
                 "run_id": run.run_id,
@@ -114,6 +74,8 @@ def fct_runs(runs: list[Run]) -> list[Row]:
                 "date_count": len(run.dates),
                 **history_columns(run.history),
                 "effective_outcome": effective,
+                "completed_at": completed_at(run),
+                "effective_seconds": effective_seconds(run),
                 "is_recovered": is_recovered,
                 "first_error_at": first_error_at,
                 "recovered_at": recovered_at,
@@ -128,21 +90,20 @@ def fct_runs(runs: list[Run]) -> list[Row]:
 def fct_source_dates(runs: list[Run]) -> list[Row]:
     return [
         {
-            "run_id": run.run_id,
-            "source": source,
-            "date_stamp": day,
-            "created_at": run.created_at,
-            "created_date": run.created_at.date(),
-            "trigger": run.trigger,
-            "is_requested_date": day in run.dates,
-            **history_columns(history),
-            "first_error_at": history.first_error_at,
-            "recovered_at": history.recovered_at,
-            "recovery_seconds": seconds_between(history.first_error_at, history.recovered_at),
-            "is_recovered": history.error_count > 0 and history.outcome == "succeeded",
+            "run_id": bucket.run.run_id,
+            "source": bucket.source,
+            "date_stamp": bucket.day,
+            "created_at": bucket.run.created_at,
+            "created_date": bucket.run.created_at.date(),
+            "trigger": bucket.run.trigger,
+            "is_requested_date": bucket.is_requested_date,
+            **history_columns(bucket.history),
+            "first_error_at": bucket.history.first_error_at,
+            "recovered_at": bucket.history.recovered_at,
+            "recovery_seconds": seconds_between(bucket.history.first_error_at, bucket.history.recovered_at),
+            "is_recovered": bucket.history.error_count > 0 and bucket.outcome == "succeeded",
         }
-        for run in runs
-        for (source, day), history in run.buckets.items()
+        for bucket in buckets_of(runs)
     ]
 
 
@@ -156,6 +117,7 @@ def stage_rows(keys: Row, history: History) -> list[Row]:
             "ended_at": stage.ended_at,
             "duration_seconds": stage.duration_seconds,
             "active_seconds": stage.active_seconds,
+            "wait_seconds": stage.wait_seconds,
             "attempt_count": len(stage.attempts),
             "retry_count": stage.retry_count,
             "restart_count": stage.restart_count,
@@ -173,9 +135,10 @@ def fct_run_stages(runs: list[Run]) -> list[Row]:
 def fct_source_date_stages(runs: list[Run]) -> list[Row]:
     return [
         row
-        for run in runs
-        for (source, day), history in run.buckets.items()
-        for row in stage_rows({"run_id": run.run_id, "source": source, "date_stamp": day}, history)
+        for bucket in buckets_of(runs)
+        for row in stage_rows(
+            {"run_id": bucket.run.run_id, "source": bucket.source, "date_stamp": bucket.day}, bucket.history
+        )
     ]
 
 
@@ -202,7 +165,12 @@ def fct_stage_attempts(runs: list[Run]) -> list[Row]:
     for run in runs:
         at_run = {"level": "run", "run_id": run.run_id, "source": None, "date_stamp": None}
         rows += attempt_rows(at_run, run.history)
-        for (source, day), history in run.buckets.items():
-            keys = {"level": "source_date", "run_id": run.run_id, "source": source, "date_stamp": day}
-            rows += attempt_rows(keys, history)
+    for bucket in buckets_of(runs):
+        keys = {
+            "level": "source_date",
+            "run_id": bucket.run.run_id,
+            "source": bucket.source,
+            "date_stamp": bucket.day,
+        }
+        rows += attempt_rows(keys, bucket.history)
     return rows

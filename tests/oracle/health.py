@@ -1,132 +1,101 @@
-"""The marts of someone on call: what has landed, how each source does, what runs now, what looks odd."""
+"""The marts of someone on call: how each source does, and what runs now."""
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import datetime, timedelta
 
-from tests.oracle.facts import Row, Run
-from tests.oracle.vocabulary import History, percentile, seconds_between
+from tests.oracle.facts import Row, effective_outcome, effective_seconds
+from tests.oracle.freshness import DAY, newest_ended_date
+from tests.oracle.measures import percentile, seconds_between
+from tests.oracle.runs import Bucket, FinalStatuses, Run, by_source
+from tests.oracle.vocabulary import Settings
 
-KNOWN_FIELDS = {
-    "": {
-        "runID",
-        "latestStatus",
-        "lastUpdatedAt",
-        "createdAt",
-        "trigger",
-        "sources",
-        "dateStamps",
-        "runHistory",
-        "granularHistory",
-    },
-    "runHistory": {"statusTimestamp", "status"},
-    "granularHistory": {"source", "latestSourceStatus", "statusByDate"},
-    "statusByDate": {"dateStamp", "statuses"},
-    "statuses": {"statusTimestamp", "status"},
-}
-MINIMUM_SAMPLE = 5
+NEWEST = 100
+MINIMUM_FOR_P50 = 5
+MINIMUM_FOR_P95 = 20
 
 
-def newest_last(buckets: list[Row]) -> list[Row]:
-    """The order of a source's buckets."""
-    return sorted(buckets, key=lambda b: (b["created_at"], b["run_id"], b["date_stamp"]))
-
-
-def end_of(day: date) -> datetime:
-    return datetime.combine(day + timedelta(days=1), time(), tzinfo=UTC)
-
-
-def fct_date_freshness(fct_source_dates: list[Row]) -> list[Row]:
-    """Choice: a date has landed when any run brought it home, even if a newer run of it did not."""
-    groups: dict[tuple[str, date], list[Row]] = {}
-    for bucket in fct_source_dates:
-        groups.setdefault((bucket["source"], bucket["date_stamp"]), []).append(bucket)
-    rows = []
-    for (source, day), buckets in groups.items():
-        latest = newest_last(buckets)[-1]
-        landed = [b["last_event_at"] for b in buckets if b["outcome"] == "succeeded"]
-        first_succeeded_at = min(landed) if landed else None
-        rows.append(
-            {
-                "source": source,
-                "date_stamp": day,
-                "run_count": len(buckets),
-                "latest_run_id": latest["run_id"],
-                "latest_outcome": latest["outcome"],
-                "first_succeeded_at": first_succeeded_at,
-                "landing_lag_seconds": seconds_between(end_of(day), first_succeeded_at),
-                "is_landed": bool(landed),
-            }
-        )
-    return rows
-
-
-def source_health(buckets: list[Row]) -> str:
-    """`buckets` newest last. Choice: with a newer bucket in progress a stalled source is `recovering`."""
+def source_health(newest_first: list[Bucket], overdue_date_count: int) -> str:
+    """Choice: with a newer bucket in progress a stalled source is `recovering`."""
     is_newer_in_progress = False
-    for bucket in reversed(buckets):
-        if bucket["outcome"] == "in_progress":
+    for bucket in newest_first:
+        if bucket.outcome == "in_progress":
             is_newer_in_progress = True
-        elif bucket["outcome"] == "succeeded":
-            return "healthy"
+        elif bucket.outcome == "succeeded":
+            return "incomplete" if overdue_date_count else "healthy"
         elif is_newer_in_progress:
             return "recovering"
         else:
-            return "stalled" if bucket["outcome"] == "stalled" else "failing"
+            return "stalled" if bucket.outcome == "stalled" else "failing"
     return "never_finished"
 
 
-def errors_of(source: str, runs: list[Run]) -> list[datetime]:
-    return [
-        event.at
-        for run in runs
-        for (name, _), history in run.buckets.items()
-        for event in history.events
-        if name == source and event.phase == "error"
-    ]
+def newer_than_success(newest_first: list[Bucket]) -> list[Bucket]:
+    """The buckets newer than the newest that succeeded; all, if none did."""
+    newer = []
+    for bucket in newest_first:
+        if bucket.outcome == "succeeded":
+            break
+        newer.append(bucket)
+    return newer
 
 
-def source_status(runs: list[Run], fct_source_dates: list[Row]) -> list[Row]:
+def latest_end(buckets: list[Bucket], outcome: str) -> datetime | None:
+    """Choice: an implausible last event is passed over, or one from the year 9999 would be the latest for ever."""
+    ends = [b.history.plausible_last_event_at for b in buckets if b.outcome == outcome]
+    return max((e for e in ends if e is not None), default=None)
+
+
+def source_status(runs: list[Run], finals: FinalStatuses, freshness: list[Row], settings: Settings) -> list[Row]:
     """One row per source that has a bucket or that a run lists.
 
     Choices: a source without a bucket has `never_finished`; `last_started_at` is when the run of `last_run_id` was
-    created; `last_succeeded_at` and `last_failed_at` are the latest last events of succeeded, and of failed (not
-    stalled), buckets; the consecutive failures are finished buckets newer than the newest success, those in
-    progress skipped; the errors since the last success are later than `last_succeeded_at`, or all without one.
+    created; `last_failed_at` is of failed buckets, not of stalled ones.
     """
-    by_source: dict[str, list[Row]] = {source: [] for run in runs for source in run.sources}
-    for bucket in newest_last(fct_source_dates):
-        by_source.setdefault(bucket["source"], []).append(bucket)
     newest_fetch = max((r.fetched_at for r in runs), default=None)
+    sources: dict[str, list[Bucket]] = {source: [] for run in runs for source in run.sources}
     rows = []
-    for source, buckets in by_source.items():
-        since_success: list[Row] = []
-        for bucket in reversed(buckets):
-            if bucket["outcome"] == "succeeded":
-                break
-            since_success.append(bucket)
-        succeeded = [b for b in buckets if b["outcome"] == "succeeded"]
-        failed = [b for b in buckets if b["outcome"] == "failed"]
-        last_succeeded_at = max((b["last_event_at"] for b in succeeded), default=None)
+    for source, buckets in (sources | by_source(runs)).items():
+        dates = date_columns([r for r in freshness if r["source"] == source], newest_fetch, settings)
+        newer = newer_than_success(buckets)
+        last_succeeded_at = latest_end(buckets, "succeeded")
         seconds = seconds_between(last_succeeded_at, newest_fetch)
-        errors = errors_of(source, runs)
         rows.append(
             {
                 "source": source,
-                "health": source_health(buckets),
-                "last_run_id": buckets[-1]["run_id"] if buckets else None,
-                "last_started_at": buckets[-1]["created_at"] if buckets else None,
+                "health": source_health(buckets, dates["overdue_date_count"]),
+                "last_run_id": buckets[0].run.run_id if buckets else None,
+                "last_started_at": buckets[0].run.created_at if buckets else None,
                 "last_succeeded_at": last_succeeded_at,
-                "last_failed_at": max((b["last_event_at"] for b in failed), default=None),
-                "consecutive_failures": sum(1 for b in since_success if b["outcome"] != "in_progress"),
-                "errors_since_last_success": sum(
-                    1 for moment in errors if last_succeeded_at is None or moment > last_succeeded_at
-                ),
+                "last_failed_at": latest_end(buckets, "failed"),
+                "consecutive_failures": sum(1 for b in newer if b.outcome != "in_progress"),
+                "errors_since_last_success": sum(b.history.error_count for b in newer),
                 "hours_since_success": None if seconds is None else seconds / 3600,
-                "latest_landed_date": max((b["date_stamp"] for b in succeeded), default=None),
+                "final_status": finals.get(source),
+                **dates,
             }
         )
     return rows
+
+
+def date_columns(freshness: list[Row], now: datetime, settings: Settings) -> Row:
+    """What the dates of one source add up to; those that are implausible (they have no end) are left out."""
+    newest_ended = newest_ended_date(now, settings)
+    dates = [r for r in freshness if r["day_ended_at"] is not None]
+    landed = [r["date_stamp"] for r in dates if r["is_landed"]]
+    recent = [r for r in dates if r["date_stamp"] > newest_ended - settings.completeness_days * DAY]
+    overdue = [r["date_stamp"] for r in recent if r["is_overdue"]]
+    open_dates = [r["date_stamp"] for r in recent if r["date_stamp"] <= newest_ended and not r["is_landed"]]
+    if open_dates:
+        complete_through = min(open_dates) - DAY
+    else:
+        complete_through = max((day for day in landed if day <= newest_ended), default=None)
+    return {
+        "latest_landed_date": max(landed, default=None),
+        "overdue_date_count": len(overdue),
+        "oldest_overdue_date": min(overdue, default=None),
+        "complete_through_date": complete_through,
+    }
 
 
 def current_stage(run: Run) -> str | None:
@@ -137,24 +106,27 @@ def current_stage(run: Run) -> str | None:
     return max(open_buckets, key=lambda h: h.events[-1].at).events[-1].stage if open_buckets else None
 
 
-def fct_in_flight_runs(runs: list[Run], fct_runs: list[Row]) -> list[Row]:
-    """Choices: elapsed since `created_at`; "succeeded" by `effective_outcome`; under five known durations the
-    expectation, and with it `is_late` and `expected_at`, is null; `expected_at` = `created_at` + p50.
-    """
-    outcome_of = {r["run_id"]: r["effective_outcome"] for r in fct_runs}
-    samples: dict[frozenset[str], list[float]] = {}
-    for run in runs:
-        if outcome_of[run.run_id] == "succeeded" and run.history.total_seconds is not None:
-            samples.setdefault(frozenset(run.sources), []).append(run.history.total_seconds)
+def is_sample(run: Run) -> bool:
+    """Choice: what has an implausible creation or event is no measure for others."""
+    is_odd = any(h.has_implausible_event for h in run.histories) or not run.has_plausible_creation
+    return effective_outcome(run) == "succeeded" and not is_odd
+
+
+def fct_in_flight_runs(runs: list[Run]) -> list[Row]:
+    """Choice: nothing is expected of a run with an implausible creation; it is neither late nor not late."""
+    samples: dict[frozenset[str], list[float | None]] = {}
+    for run in sorted(runs, key=lambda r: r.place, reverse=True):
+        if is_sample(run):
+            samples.setdefault(frozenset(run.sources), []).append(effective_seconds(run))
     rows = []
     for run in runs:
-        if outcome_of[run.run_id] != "in_progress":
+        if effective_outcome(run) != "in_progress":
             continue
-        sample = samples.get(frozenset(run.sources), [])
-        is_known = len(sample) >= MINIMUM_SAMPLE
-        p50 = percentile(sample, 0.5) if is_known else None
-        p95 = percentile(sample, 0.95) if is_known else None
+        sample = samples.get(frozenset(run.sources), [])[:NEWEST]
+        p50 = percentile(sample, 0.5) if len(sample) >= MINIMUM_FOR_P50 else None
+        p95 = percentile(sample, 0.95) if len(sample) >= MINIMUM_FOR_P95 else None
         elapsed = seconds_between(run.created_at, run.fetched_at)
+        is_known = run.has_plausible_creation
         rows.append(
             {
                 "run_id": run.run_id,
@@ -163,64 +135,8 @@ def fct_in_flight_runs(runs: list[Run], fct_runs: list[Row]) -> list[Row]:
                 "elapsed_seconds": elapsed,
                 "expected_p50_seconds": p50,
                 "expected_p95_seconds": p95,
-                "is_late": elapsed > p95 if p95 is not None else None,
-                "expected_at": run.created_at + timedelta(seconds=p50) if p50 is not None else None,
+                "is_late": elapsed > p95 if p95 is not None and is_known else None,
+                "expected_at": run.created_at + timedelta(seconds=p50) if p50 is not None and is_known else None,
             }
         )
     return rows
-
-
-def has_unknown_field(value: object, place: str = "") -> bool:
-    """True if an object anywhere in the payload has a key that the OpenAPI document does not name."""
-    if isinstance(value, list):
-        return any(has_unknown_field(item, place) for item in value)
-    if isinstance(value, dict):
-        if set(value) - KNOWN_FIELDS[place]:
-            return True
-        return any(has_unknown_field(item, key) for key, item in value.items())
-    return False
-
-
-def run_findings(run: Run, has_level_mismatch: bool) -> list[str]:
-    """Choices: `created_at` is compared with the run-level history; an empty history is a run-level one (an
-    empty bucket has no row to be seen by) and has no last status to mismatch with.
-    """
-    events = run.history.events
-    facts = {
-        "level_mismatch": has_level_mismatch,
-        "empty_history": not events,
-        "clock_disorder": bool(events) and run.created_at > events[0].at,
-        "latest_status_mismatch": bool(events) and events[-1].status != run.payload["latestStatus"],
-        "contract_drift": has_unknown_field(run.payload),
-    }
-    return [finding for finding, is_so in facts.items() if is_so]
-
-
-def history_findings(history: History) -> list[str]:
-    """Choice: a stage "closes before it starts" when its first close is earlier than its first start."""
-    found = []
-    if any(e.phase == "unknown" for e in history.events):
-        found.append("unknown_status")
-    for stage in history.stages:
-        closes = [a.ended_at for a in stage.attempts if a.ended_at is not None]
-        if closes and stage.started_at is not None and min(closes) < stage.started_at:
-            found.append("clock_disorder")
-    return found
-
-
-def dq_findings(runs: list[Run], fct_runs: list[Row]) -> list[Row]:
-    """Keys of the findings, each once: (finding, run, source, date); the detail's words are free."""
-    found: set[tuple[str, str, str | None, date | None]] = set()
-    mismatched = {r["run_id"] for r in fct_runs if r["has_level_mismatch"]}
-    for run in runs:
-        at_run = run_findings(run, run.run_id in mismatched) + history_findings(run.history)
-        found.update((finding, run.run_id, None, None) for finding in at_run)
-        for (source, day), history in run.buckets.items():
-            at_bucket = history_findings(history)
-            if day not in run.dates:
-                at_bucket.append("unrequested_date")
-            found.update((finding, run.run_id, source, day) for finding in at_bucket)
-    return [
-        {"finding": finding, "run_id": run_id, "source": source, "date_stamp": day}
-        for finding, run_id, source, day in found
-    ]

@@ -7,10 +7,9 @@ package under test. Every rule is a loop that a person can follow with a finger.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime, timedelta
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MILLISECOND = timedelta(milliseconds=1)
+from tests.oracle.measures import is_plausible, parse_timestamp, seconds_between
 
 PHASE_OF_SUFFIX = {
     "_started": "started",
@@ -28,6 +27,9 @@ class Settings:
     settle_hours: float = 24
     terminal_success: tuple[str, ...] = ("pulse_complete",)
     catalogue: dict[str, tuple[str, str]] = field(default_factory=dict)
+    day_utc_offset_hours: float = -8
+    overdue_grace_hours: float = 2
+    completeness_days: int = 28
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ class Stage:
     order: int
     attempts: list[Attempt]
     error_count: int
+    wait_seconds: float | None = None
 
     @property
     def started_at(self) -> datetime | None:
@@ -97,11 +100,26 @@ class Stage:
 
 @dataclass
 class History:
-    """The events of one run, or of one run, source and date, oldest first; `outcome` is as of the fetch."""
+    """The events of one run, or of one run, source and date, oldest first.
+
+    `outcome` is as of the fetch; it stays null until the final statuses of the sources are known.
+    """
 
     events: list[Event]
     stages: list[Stage]
-    outcome: str | None
+    fetched_at: datetime
+    outcome: str | None = None
+
+    def is_settled(self, settings: Settings) -> bool:
+        return self.fetched_at - self.events[-1].at >= timedelta(hours=settings.settle_hours)
+
+    @property
+    def plausible_last_event_at(self) -> datetime | None:
+        return self.last_event_at if self.events and is_plausible(self.events[-1].at, self.fetched_at) else None
+
+    @property
+    def has_implausible_event(self) -> bool:
+        return any(not is_plausible(e.at, self.fetched_at) for e in self.events)
 
     @property
     def first_event_at(self) -> datetime | None:
@@ -133,28 +151,22 @@ class History:
 
     @property
     def recovered_at(self) -> datetime | None:
-        """The first complete-phase event after the last error event (`started` is one: queue complete)."""
+        """The first complete-phase event after the last error event; being started again is no recovery."""
         seen_error, candidate = False, None
         for event in self.events:
             if event.phase == "error":
                 seen_error, candidate = True, None
-            elif event.phase == "complete" and seen_error and candidate is None:
+            elif event.phase == "complete" and event.stage != "queue" and seen_error and candidate is None:
                 candidate = event.at
         return candidate
 
+    @property
+    def waiting_seconds(self) -> float | None:
+        waits = [s.wait_seconds for s in self.stages if s.wait_seconds is not None]
+        return sum(w for w in waits if w > 0) if waits else None
+
     def duration_of(self, stage: str) -> float | None:
         return next((s.duration_seconds for s in self.stages if s.name == stage), None)
-
-
-def seconds_between(start: datetime | None, end: datetime | None) -> float | None:
-    """Difference of the epoch milliseconds, in seconds."""
-    if start is None or end is None:
-        return None
-    return ((end - EPOCH) // MILLISECOND - (start - EPOCH) // MILLISECOND) / 1000
-
-
-def parse_timestamp(text: str) -> datetime:
-    return datetime.fromisoformat(text).astimezone(UTC)
 
 
 def stage_and_phase(status: str, settings: Settings) -> tuple[str, str]:
@@ -178,7 +190,7 @@ def read_history(statuses: list[dict], fetched_at: datetime, settings: Settings)
         stage, phase = stage_and_phase(item["status"], settings)
         events.append(Event(parse_timestamp(item["statusTimestamp"]), item["status"], stage, phase))
     events.sort(key=lambda e: e.at)
-    return History(events, read_stages(events), read_outcome(events, fetched_at, settings))
+    return History(events, read_stages(events), fetched_at)
 
 
 def read_stages(events: list[Event]) -> list[Stage]:
@@ -186,10 +198,13 @@ def read_stages(events: list[Event]) -> list[Stage]:
     for event in events:
         if event.phase != "unknown":
             by_stage.setdefault(event.stage, []).append(event)
-    return [
-        Stage(name, order, walk_attempts(own), sum(1 for e in own if e.phase == "error"))
-        for order, (name, own) in enumerate(by_stage.items(), start=1)
-    ]
+    stages: list[Stage] = []
+    for order, (name, own) in enumerate(by_stage.items(), start=1):
+        stage = Stage(name, order, walk_attempts(own), sum(1 for e in own if e.phase == "error"))
+        ended = [s.ended_at for s in stages if s.ended_at is not None]
+        stage.wait_seconds = seconds_between(max(ended, default=None), stage.started_at)
+        stages.append(stage)
+    return stages
 
 
 def walk_attempts(events: list[Event]) -> list[Attempt]:
@@ -217,32 +232,3 @@ def kind_of_start(before: list[Attempt]) -> str:
     if not before:
         return "first"
     return {"error": "retry", "complete": "rerun"}[before[-1].outcome]
-
-
-def read_outcome(events: list[Event], fetched_at: datetime, settings: Settings) -> str | None:
-    if not events:
-        return None
-    last = events[-1]
-    is_settled = fetched_at - last.at >= timedelta(hours=settings.settle_hours)
-    if last.phase == "error":
-        return "failed"
-    if last.status in settings.terminal_success:
-        return "succeeded"
-    if last.phase == "complete" and last.status != "started":
-        return "succeeded" if is_settled else "in_progress"
-    return "stalled" if is_settled else "in_progress"
-
-
-def percentile(values: list[float | None], q: float) -> float | None:
-    """Continuous percentile: linear interpolation between the two neighbours."""
-    known = sorted(v for v in values if v is not None)
-    if not known:
-        return None
-    position = q * (len(known) - 1)
-    below = int(position)
-    above = min(below + 1, len(known) - 1)
-    return known[below] + (known[above] - known[below]) * (position - below)
-
-
-def parse_date(text: str) -> date:
-    return date.fromisoformat(text)

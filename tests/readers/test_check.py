@@ -91,7 +91,7 @@ def test_the_hours_since_the_newest_fetch_are_counted_to_now(published: Warehous
 
 def test_a_source_that_never_succeeded_has_the_time_since_its_first_run(published: Warehouse):
     assert figures(check(published, max_hours_since_success=30)) == [
-        ("Metrics", False, 31.0, "healthy, last success 2024-03-14 02:00 UTC"),
+        ("Metrics", False, 31.0, "incomplete, last success 2024-03-14 02:00 UTC"),
         ("Events 2", True, 30.0, "failing, last success 2024-03-14 03:00 UTC"),
         ("Events 1", True, 5.5, "healthy, last success 2024-03-15 03:30 UTC"),
         (HOSTILE, True, 1.0, "never finished, never succeeded, first run 2024-03-15 08:00 UTC"),
@@ -140,7 +140,7 @@ def test_a_retired_source_can_be_ignored(published: Warehouse):
 
 def test_the_final_error_rate_is_that_of_the_runs_of_the_last_days(published: Warehouse):
     assert figures(check(published, max_final_error_rate=0.1)) == [
-        (None, False, 0.125, "1 failed of 8 finished since 2024-03-08 09:00 UTC")
+        (None, False, 1 / 9, "1 failed of 9 finished since 2024-03-08 09:00 UTC")
     ]
     assert figures(check(published, max_final_error_rate=0.5, error_rate_days=1)) == [
         (None, True, 0.5, "1 failed of 2 finished since 2024-03-14 09:00 UTC")
@@ -205,7 +205,7 @@ def test_the_missed_come_first_with_figure_and_threshold(published: Warehouse):
     results = check(published, max_late_runs=1, max_final_error_rate=0.1, max_hours_since_load=26)
     assert list(lines(results)) == [
         ("1 of 3 checks is missed.", "bold red"),
-        ("MISSED  final error rate  12.5 %  at most 10.0 %  1 failed of 8 finished since 2024-03-08 09:00 UTC", "red"),
+        ("MISSED  final error rate  11.1 %  at most 10.0 %  1 failed of 9 finished since 2024-03-08 09:00 UTC", "red"),
         ("met     hours since load   0.0 h  at most 26.0 h  newest fetch 2024-03-15 09:00 UTC", ""),
         ("met     late runs              1  at most 1       late", ""),
     ]

@@ -19,12 +19,12 @@ from tests.support.published_runs import run_command
 
 WRITTEN = datetime(2024, 3, 15, 10, tzinfo=UTC)
 ROWS = {
-    "agg_daily": 6,
+    "agg_daily": 21,
     "dq_findings": 1,
     "fct_in_flight_runs": 2,
     "fct_loads": 1,
-    "fct_runs": 10,
-    "fct_source_dates": 11,
+    "fct_runs": 25,
+    "fct_source_dates": 26,
     "source_status": 5,
 }
 MARTS = {

@@ -226,7 +226,7 @@ def test_the_command_writes_parquet_for_the_database_named(folder: Path, tmp_pat
     database = folder / "data" / "statsig_runs.duckdb"
     done = run_command(tmp_path, "query", "--database", str(database), "from fct_runs", "--parquet", str(file))
     assert (done.code, done.out, done.err) == (0, f"Written: {file}\n", "")
-    assert duckdb.read_parquet(str(file)).aggregate("count(*)").fetchall() == [(10,)]
+    assert duckdb.read_parquet(str(file)).aggregate("count(*)").fetchall() == [(25,)]
 
 
 @pytest.mark.parametrize(
@@ -298,7 +298,7 @@ def test_a_query_reads_and_does_nothing_else(
     [
         ("create temp table mine as select 1 as i; from mine", [(1,)]),
         ("set variable day = date '2024-03-14'; select getvariable('day')::text", [("2024-03-14",)]),
-        ("use statsig_raw; select count(*) from ingestion_runs", [(10,)]),
+        ("use statsig_raw; select count(*) from ingestion_runs", [(25,)]),
         ("select count(*) > 5 from (show all tables)", [(True,)]),
     ],
 )

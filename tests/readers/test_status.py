@@ -34,7 +34,7 @@ def screen(status: Status, now: datetime = SOON, max_hours: float | None = 26) -
 def test_the_screen_answers_first_and_then_says_since_when_and_why(status: Status):
     assert screen(status) == [
         (
-            "2 of 5 sources are in, up to 2024-03-13 at least; failing: Events 2; never finished: "
+            "1 of 5 sources are in, up to 2024-03-14; failing: Events 2; incomplete: Metrics; never finished: "
             r"[red]\x1b[31m<!channel> &…, ΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩ…."
         ),
         "As of 2024-03-15 09:00 UTC, 12 min ago; published 2024-03-15 09:01 UTC.",
@@ -42,11 +42,12 @@ def test_the_screen_answers_first_and_then_says_since_when_and_why(status: Statu
         "SOURCE                      HEALTH          LAST SUCCESS      AGO   LANDED",
         "Events 2                    failing         2024-03-14 03:00  30 h  2024-03-13",
         "  unsuccessful once: download_error for 2024-03-14, run failed",
+        "Metrics                     incomplete      2024-03-14 02:00  31 h  2024-03-13",
+        "  1 overdue, the oldest 2024-03-14",
         r"[red]\x1b[31m<!channel> &…  never finished  -                 -     -",
         "  nothing of it has finished yet",
         "ΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩ…  never finished  -                 -     -",
         "  nothing of it has finished yet",
-        "Metrics                     healthy         2024-03-14 02:00  31 h  2024-03-13",
         "Events 1                    healthy         2024-03-15 03:30  6 h   2024-03-14",
         "",
         "In flight: 2, 1 late.",
@@ -66,7 +67,7 @@ def test_what_is_bad_is_red_and_what_is_well_is_green(status: Status):
     styles = {line.partition("  ")[0]: style for line, style in lines(status, SOON)}
     assert {name: styles[name] for name in ("Events 2", "Metrics", "Events 1", "2024-03-15 05:00")} == {
         "Events 2": "bold red",
-        "Metrics": "green",
+        "Metrics": "bold red",
         "Events 1": "green",
         "2024-03-15 05:00": "bold red",
     }
@@ -75,18 +76,18 @@ def test_what_is_bad_is_red_and_what_is_well_is_green(status: Status):
 def test_old_data_is_no_answer(status: Status):
     later = NOW + timedelta(hours=80)
     assert screen(status, later)[0].startswith(
-        "Unknown, no sync has fetched a run for 3 d; before that 2 of 5 sources were in, up to 2024-03-13 at least;"
+        "Unknown, no sync has fetched a run for 3 d; before that 1 of 5 sources were in, up to 2024-03-14; failing: E"
     )
     assert next(lines(status, later, 26))[1] == "bold red"
-    assert answer(status, later, 80).startswith("2 of 5 sources are in")
-    assert answer(status, later, -1).startswith("2 of 5 sources are in")
+    assert answer(status, later, 80).startswith("1 of 5 sources are in")
+    assert answer(status, later, -1).startswith("1 of 5 sources are in")
 
 
 def test_a_newest_fetch_in_the_future_is_no_answer_for_ever(status: Status):
     before = NOW - timedelta(days=400)
     shown = list(lines(status, before, 26))
     assert shown[0][0].startswith(
-        "Unknown, the newest fetch is 400 d in the future, so a clock is or was wrong; by that fetch 2 of 5 "
+        "Unknown, the newest fetch is 400 d in the future, so a clock is or was wrong; by that fetch 1 of 5 "
     )
     assert shown[0][1] == "bold red"
     assert shown[1][0] == "As of 2024-03-15 09:00 UTC, which is in the future; published 2024-03-15 09:01 UTC."
@@ -154,7 +155,11 @@ def test_json_has_names_and_figures_whole(status: Status):
         "consecutive_failures": 1,
         "errors_since_last_success": 1,
         "hours_since_success": 30.0,
+        "final_status": None,
         "latest_landed_date": "2024-03-13",
+        "overdue_date_count": 0,
+        "oldest_overdue_date": None,
+        "complete_through_date": "2024-03-13",
         "unsuccessful_run_id": "failed",
         "unsuccessful_date_stamp": "2024-03-14",
         "unsuccessful_status": "download_error",

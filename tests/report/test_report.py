@@ -118,10 +118,10 @@ def test_a_newest_day_that_goes_on_is_called_open(html):
 def test_a_cell_of_the_grid_tells_outcome_and_landing_lag(html):
     row = re.search(r"<bdi>Events EU</bdi></th>(<td class=\w .*)</tr>", html)
     cells = re.findall(r'<td class=(\w) aria-label="([^"]*)">', row[1])
-    # 7 to 22 November; the run for the 17th ended on the 18th at 07:30
+    # 7 to 22 November; the run for the 17th ended on the 18th at 07:30, and the 17th at 08:00
     assert len(cells) == 16
     assert cells[:2] == [("n", "no run"), ("n", "no run")]
-    assert cells[10] == ("s", "landed 7 h 30 min after the day ended, 1 run")
+    assert cells[10] == ("s", "landed 30 min before the day ended, 1 run")
     assert cells[11:] == [("f", "failed; not landed, 1 run")] * 5
 
 
@@ -166,7 +166,7 @@ def test_every_failed_run_is_drawn(html, troubled):
 
 def test_findings_are_told_in_words(html):
     text = section(html, "findings")
-    assert "Level mismatch 10 findings in 10 runs, newest 2026-11-22 06:17" in text
+    assert "Level mismatch 7 findings in 7 runs, newest 2026-11-22 06:17" in text
     assert "Runs whose own history ends otherwise than their sources and dates." in text
 
 

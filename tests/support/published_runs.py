@@ -2,7 +2,7 @@
 
 Events 1    in: 14 March landed at 03:30
 Events 2    failing: in on 14 March at 03:00, since then one download error for 14 March
-Metrics     in: five runs of one hour, the last on 14 March at 02:00; a sixth is late, after four hours
+Metrics     incomplete: twenty runs of one hour, the last on 14 March at 02:00; one more is late, after four hours
 HOSTILE, LONG    began at 08:00, never finished
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -26,13 +26,14 @@ LONG = "Ω" * 300
 PATIENT = {
     "SOURCES__STATSIG_RUNS__CHECKS__MAX_HOURS_SINCE_LOAD": "-1",
     "SOURCES__STATSIG_RUNS__CHECKS__MAX_HOURS_SINCE_SUCCESS": "-1",
+    "SOURCES__STATSIG_RUNS__CHECKS__MAX_OVERDUE_DATES": "-1",
 }
-"""Settings for a command that runs years after these runs."""
+"""Settings for a command that runs years after these runs, and is about one thing."""
 
 
 def all_runs() -> list[tuple[dict, datetime]]:
     runs = [landed(), landed_before(), failed(), late(), begun()]
-    return [(run, NOW) for run in [*runs, *(one_hour(day) for day in range(10, 15))]]
+    return [(run, NOW) for run in [*runs, *(one_hour(days) for days in range(20))]]
 
 
 def landed() -> dict:
@@ -63,10 +64,12 @@ def failed() -> dict:
     return {**written, "surprise": 1}
 
 
-def one_hour(day: int) -> dict:
-    run = history(f"2024-03-{day}T01:00:00.000 enqueued", f"2024-03-{day}T02:00:00.000 pulse_complete")
-    date = f"2024-03-{day - 1:02}"
-    return payload(f"metrics {day}", ["Metrics"], [date], run, {("Metrics", date): run})
+def one_hour(days: int) -> dict:
+    """So many days before the 14th."""
+    day = date(2024, 3, 14) - timedelta(days=days)
+    run = history(f"{day}T01:00:00.000 enqueued", f"{day}T02:00:00.000 pulse_complete")
+    stamp = str(day - timedelta(days=1))
+    return payload(f"metrics {day:%m-%d}", ["Metrics"], [stamp], run, {("Metrics", stamp): run})
 
 
 def late() -> dict:

@@ -46,6 +46,7 @@ def troubled_runs() -> list[dict]:
     runs = [day_of("Events EU", f"2026-11-{d:02d}", *HEALTHY) for d in range(10, 19)]
     runs += [day_of("Events EU", f"2026-11-{d:02d}", *RETRIED_IN_VAIN) for d in range(19, 24)]
     runs += [day_of("Orders", f"2026-11-{d:02d}", *HEALTHY) for d in range(8, 22)]
+    runs += [day_of("Orders", f"2026-11-{d:02d}", *HEALTHY, run_id=f"again {d}") for d in range(8, 14)]
     runs += [day_of("Orders", "2026-11-22", *UNTIL_ERROR), day_of("Orders", "2026-11-23", *HEALTHY[:3])]
     runs += [day_of("Billing", "2026-11-18", *HEALTHY), day_of("Billing", "2026-11-20", *HEALTHY[:4], "50 no_data")]
     runs += [day_of("First try", "2026-11-23", *HEALTHY[:5])]

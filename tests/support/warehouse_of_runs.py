@@ -17,6 +17,8 @@ from tests import oracle
 
 RAW, MARTS = "statsig_raw", "statsig"
 TOLERANCE_SECONDS = 1e-6
+TOLERANCE_SHARE = 1e-15
+"""Of a number: a float has no microseconds left where an implausible time makes a duration of thousands of years."""
 
 
 def accept(payload: dict, fetched_at: datetime) -> AcceptedRun:
@@ -65,6 +67,9 @@ def build(database: Path, chosen: oracle.Settings | None = None, *, full_refresh
         database,
         settle_hours=chosen.settle_hours,
         terminal_success_statuses=chosen.terminal_success,
+        day_utc_offset_hours=chosen.day_utc_offset_hours,
+        overdue_grace_hours=chosen.overdue_grace_hours,
+        completeness_days=chosen.completeness_days,
         full_refresh=full_refresh,
     )
 
@@ -115,7 +120,8 @@ def key_of(row: oracle.Row, keys: tuple[str, ...]) -> tuple[object, ...]:
 def is_same(want: object, have: Any) -> bool:
     if isinstance(want, bool) or have is None or want is None or not isinstance(want, int | float):
         return type(want) is type(have) and want == have
-    return not isinstance(have, bool) and abs(float(have) - want) <= TOLERANCE_SECONDS
+    tolerance = max(TOLERANCE_SECONDS, TOLERANCE_SHARE * abs(want))
+    return not isinstance(have, bool) and abs(float(have) - want) <= tolerance
 
 
 def explain(found: list[str], fetched: Iterable[tuple[dict, datetime]]) -> str:

@@ -40,6 +40,9 @@ def build_models(
     schemas: Schemas | None = None,
     settle_hours: float = 24,
     terminal_success_statuses: Iterable[str] = ("pulse_complete",),
+    day_utc_offset_hours: float = -8,
+    overdue_grace_hours: float = 2,
+    completeness_days: int = 28,
     full_refresh: bool = False,
     state: Path | None = None,
     profile: Mapping[str, Any] | None = None,
@@ -54,6 +57,9 @@ def build_models(
         schemas: where the raw tables are, and where working tables and marts go; by default those of the only project.
         settle_hours: the age at which a complete stage means success, and silence means stalled.
         terminal_success_statuses: the statuses that end a history in success at once.
+        day_utc_offset_hours: how far the day of a date stamp is ahead of UTC; -8 is Statsig's own, all year.
+        overdue_grace_hours: how much later than its source's habit a date may land before it is overdue.
+        completeness_days: how many days back overdue dates are counted for each source.
         full_refresh: drop what is there and model all runs.
         state: folder for dbt's working files; by default one beside the database.
         profile: a dbt output for another adapter, in place of the DuckDB file.
@@ -71,6 +77,9 @@ def build_models(
             **_schema_variables(schemas),
             "settle_hours": settle_hours,
             "terminal_success_statuses": list(terminal_success_statuses),
+            "day_utc_offset_hours": day_utc_offset_hours,
+            "overdue_grace_hours": overdue_grace_hours,
+            "completeness_days": completeness_days,
             "build_fingerprint": fingerprint(),
         },
     )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _STYLES: Final = {
     "failing": "bold red",
     "stalled": "bold red",
+    "incomplete": "bold red",
     "recovering": "yellow",
     "never_finished": "yellow",
     "healthy": "green",
@@ -202,6 +203,8 @@ def _source_lines(sources: list[Row], now: datetime) -> Iterator[Line]:
 def _why(source: Row) -> str:
     if source["health"] == "healthy":
         return ""
+    if source["health"] == "incomplete":
+        return f"{source['overdue_date_count']} overdue, the oldest {source['oldest_overdue_date']}"
     failures = source["consecutive_failures"]
     if not failures:
         return "nothing of it has finished yet"

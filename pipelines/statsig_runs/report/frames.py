@@ -26,7 +26,7 @@ DAILY_UP_TO: Final = 62
 """With more days than this a point of a chart is a week."""
 LAST_RUNS, TOP_RUNS, IN_FLIGHT, FAILED_RUNS, FINDING_EXAMPLES = 20, 10, 50, 2000, 5
 
-_WORST_FIRST: Final = ["failing", "stalled", "recovering", "never_finished", "healthy"]
+_WORST_FIRST: Final = ["failing", "stalled", "incomplete", "recovering", "never_finished", "healthy"]
 
 
 @dataclass(slots=True)
@@ -199,7 +199,6 @@ _TROUBLED_SINCE: Final = """
     group by ranked.source
 """
 
-# any_error_rate is a share of the finished runs: times their number, it is the count again
 _OUTCOMES: Final = """
     select
         {period} as period,
@@ -209,10 +208,10 @@ _OUTCOMES: Final = """
         sum(partial_count) as partial,
         sum(failed_count) as failed,
         sum(in_progress_count) as in_progress,
-        sum(run_count - in_progress_count) as finished,
-        sum(round(coalesce(any_error_rate, 0) * (run_count - in_progress_count))) as with_error,
+        sum(finished_count) as finished,
+        sum(with_error_count) as with_error,
         sum(retry_count) as retries,
-        failed / nullif(finished, 0) as final_error_rate,
+        (failed + partial) / nullif(finished, 0) as final_error_rate,
         with_error / nullif(finished, 0) as any_error_rate
     from agg_daily where created_date >= ? group by 1 order by 1
 """
@@ -223,8 +222,8 @@ _DURATIONS: Final = """
         from fct_run_stages as stages join fct_runs as runs on stages.run_id = runs.run_id
         where runs.created_date >= $1
         union all
-        select {period}, '', runs.total_seconds from fct_runs as runs
-        where runs.created_date >= $1 and runs.effective_outcome <> 'in_progress'
+        select {period}, '', runs.effective_seconds from fct_runs as runs
+        where runs.created_date >= $1 and runs.effective_outcome = 'succeeded'
     )
     select stage, period, count(seconds) as runs,
         quantile_cont(seconds, 0.5) as p50, quantile_cont(seconds, 0.95) as p95

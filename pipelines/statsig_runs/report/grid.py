@@ -68,7 +68,8 @@ def _cell(row: Row | None) -> tuple[str, str]:
         return CLASSES[None], "no run"
     outcome = row["latest_outcome"]
     runs = words.count(row["run_count"], "run")
-    landed = f"landed {words.lag(row['landing_lag_seconds'])}" if row["is_landed"] else "not landed"
+    lag = row["landing_lag_seconds"]
+    landed = "not landed" if not row["is_landed"] else "landed" if lag is None else f"landed {words.lag(lag)}"
     if outcome == "succeeded":
         return "s", f"{landed}, {runs}"
     return CLASSES.get(outcome, "n"), f"{words.OUTCOME_WORDS.get(outcome, 'no event')}; {landed}, {runs}"

@@ -15,6 +15,7 @@ _DAY: Final = 24 * _HOUR
 HEALTH_WORDS: Final = {
     "failing": "Failing",
     "stalled": "Stalled",
+    "incomplete": "Incomplete",
     "recovering": "Recovering",
     "never_finished": "Not finished yet",
     "healthy": "In",
@@ -24,6 +25,7 @@ HEALTH_WORDS: Final = {
 TROUBLE_WORDS: Final = {
     "failing": "has been failing",
     "stalled": "has been stalled",
+    "incomplete": "misses dates that are overdue",
     "recovering": "is being tried again after failing",
     "never_finished": "has not finished a date yet",
 }

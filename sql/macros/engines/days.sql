@@ -1,23 +1,22 @@
-{# Every calendar day from the first to the last day of a relation, as a subquery with one column `calendar_day`. Five digits
-   make 100,000 days, or 273 years: no engine needs a series function of its own. #}
-{% macro days_between_first_and_last(relation, day) -%}
-    select {{ days_later('bounds.first_day', 'numbers.n') }} as calendar_day
-    from (
-        select min({{ day }}) as first_day, max({{ day }}) as last_day
-        from {{ relation }}
-    ) as bounds
-    cross join (
-        select ones.d + 10 * tens.d + 100 * hundreds.d + 1000 * thousands.d + 10000 * more.d as n
-        from
-        {%- for name in ['ones', 'tens', 'hundreds', 'thousands', 'more'] %}
-            (
-                {%- for digit in range(10) %}
-                select {{ digit }} as d {{ 'union all' if not loop.last }}
-                {%- endfor %}
-            ) as {{ name }} {{ 'cross join' if not loop.last }}
-        {%- endfor %}
-    ) as numbers
-    where {{ days_later('bounds.first_day', 'numbers.n') }} <= bounds.last_day
+{# Calendar days, per engine. #}
+
+{# A subquery of the numbers from 1, as a column `n`. From digits: no engine needs a series function of its own. #}
+{% macro numbers(last) -%}
+    (
+        select number as n
+        from (
+            select 1 + ones.d + 10 * tens.d + 100 * hundreds.d as number
+            from
+            {%- for name in ['ones', 'tens', 'hundreds'] %}
+                (
+                    {%- for digit in range(10) %}
+                    select {{ digit }} as d {{ 'union all' if not loop.last }}
+                    {%- endfor %}
+                ) as {{ name }} {{ 'cross join' if not loop.last }}
+            {%- endfor %}
+        ) as digits
+        where number <= {{ last }}
+    )
 {%- endmacro %}
 
 
@@ -33,4 +32,30 @@
 {# dbt's own takes seconds and time zones into account, which a day has not. #}
 {% macro spark__days_later(day, days) -%}
     cast(date_add({{ day }}, cast({{ days }} as int)) as date)
+{%- endmacro %}
+
+
+{# How many days from one calendar day to another. #}
+{% macro days_between(earlier, later) -%}
+    {{ return(adapter.dispatch('days_between', 'statsig_runs')(earlier, later)) }}
+{%- endmacro %}
+
+{% macro default__days_between(earlier, later) -%}
+    ({{ later }} - {{ earlier }})
+{%- endmacro %}
+
+{% macro spark__days_between(earlier, later) -%}
+    datediff({{ later }}, {{ earlier }})
+{%- endmacro %}
+
+{% macro bigquery__days_between(earlier, later) -%}
+    date_diff({{ later }}, {{ earlier }}, day)
+{%- endmacro %}
+
+{% macro snowflake__days_between(earlier, later) -%}
+    datediff('day', {{ earlier }}, {{ later }})
+{%- endmacro %}
+
+{% macro redshift__days_between(earlier, later) -%}
+    datediff(day, {{ earlier }}, {{ later }})
 {%- endmacro %}

@@ -1,15 +1,15 @@
-{# Delete from one relation the runs that another one names. #}
-{% macro delete_runs(relation, runs) -%}
-    {{ return(adapter.dispatch('delete_runs', 'statsig_runs')(relation, runs)) }}
+{# Delete from one relation the rows whose key another one has. #}
+{% macro delete_keys(relation, key, others) -%}
+    {{ return(adapter.dispatch('delete_keys', 'statsig_runs')(relation, key, others)) }}
 {%- endmacro %}
 
-{% macro default__delete_runs(relation, runs) -%}
-    delete from {{ relation }} where run_id in (select run_id from {{ runs }})
+{% macro default__delete_keys(relation, key, others) -%}
+    delete from {{ relation }} where {{ key }} in (select {{ key }} from {{ others }} as others)
 {%- endmacro %}
 
 {# Sail deletes by no subquery. #}
-{% macro spark__delete_runs(relation, runs) -%}
+{% macro spark__delete_keys(relation, key, others) -%}
     merge into {{ relation }} as modelled
-    using (select run_id from {{ runs }}) as changed on modelled.run_id = changed.run_id
+    using (select {{ key }} from {{ others }} as others) as changed on modelled.{{ key }} = changed.{{ key }}
     when matched then delete
 {%- endmacro %}

@@ -117,3 +117,19 @@
 {% macro redshift__add_seconds(instant, duration) -%}
     dateadd(microsecond, cast(round({{ duration }} * 1000000) as bigint), {{ instant }})
 {%- endmacro %}
+
+
+{# The day that date stamps are counted by is so far ahead of UTC, all year: a fixed number of seconds. #}
+{% macro ingestion_day_offset_seconds() -%}
+    {{ return(var('day_utc_offset_hours') * 3600.0) }}
+{%- endmacro %}
+
+{# The ingestion day that an instant falls into. #}
+{% macro ingestion_day(instant) -%}
+    {{ utc_date(add_seconds(instant, ingestion_day_offset_seconds())) }}
+{%- endmacro %}
+
+{# The instant at which an ingestion day ends. #}
+{% macro end_of_ingestion_day(day) -%}
+    {{ add_seconds(end_of_utc_day(day), 0 - ingestion_day_offset_seconds()) }}
+{%- endmacro %}

@@ -1,9 +1,13 @@
-{{ config(schema=var('staging_schema'), materialized='table') }}
+{{ config(
+    schema=var('staging_schema'),
+    materialized='table',
+    post_hook="{{ statsig_runs.strike('int_modelled_runs', 'run_id', 'not is_gone') }}",
+) }}
 
-{#- What the marts hold is compared with what they should hold, run by run: a build that failed half way leaves
-    `int_modelled_runs` as it was, and the next one does the same runs again. A new setting, status or version of
+{#- What the marts hold is compared with what they should hold, run by run: a build that failed half way has not
+    written `int_modelled_runs`, and the next one does the same runs again. A new setting, status or version of
     these models changes every run. -#}
-{%- set modelled = modelled_runs() -%}
+{%- set modelled = modelled('int_modelled_runs') -%}
 {%- set state = [
     'latest_status', identifier('trigger'), 'created_at', 'last_updated_at', 'fetched_at',
     'payload_count', 'newest_payload_at', 'settings_hash',

@@ -1,7 +1,8 @@
 {{ config(schema=var('staging_schema'), materialized='incremental', pre_hook='{{ statsig_runs.delete_changed_runs() }}') }}
 
-{%- set history = 'attempts.level, attempts.run_id, attempts.source, attempts.date_stamp' -%}
-{%- set terminal = var('terminal_success_statuses') -%}
+{%- set history = 'attempts.level, attempts.run_id, attempts.source, attempts.date_stamp' %}
+
+-- What an outcome is judged by, but not the outcome: that also depends on where other histories of the source end.
 
 with attempts as (
 
@@ -39,7 +40,6 @@ summarised as (
         max(case when attempts.last_event_index = attempts.history_last_index then attempts.stage end) as last_stage,
         max(case when attempts.last_event_index = attempts.history_last_index then attempts.last_status end)
             as last_status,
-        -- complete, error or running; null when the last event's phase is unknown
         max(case when attempts.last_event_index = attempts.history_last_index then attempts.outcome end)
             as last_attempt_outcome,
         count(case when attempts.outcome = 'error' then 1 end) as error_count,
@@ -48,8 +48,12 @@ summarised as (
             as {{ dbt.type_bigint() }}) as restart_count,
         min(case when attempts.outcome = 'error' then attempts.ended_at end) as first_error_at,
         max(case when attempts.outcome = 'error' then attempts.ended_at end) as last_error_at,
+        -- to be started again is no recovery
         min(case
-            when attempts.outcome = 'complete' and attempts.last_event_index > attempts.last_error_index
+            when
+                attempts.outcome = 'complete'
+                and attempts.stage <> 'queue'
+                and attempts.last_event_index > attempts.last_error_index
                 then attempts.ended_at
         end) as recovered_at
     from located as attempts
@@ -57,56 +61,40 @@ summarised as (
 
 ),
 
-aged as (
-
-    select
-        summarised.*,
-        -- as of the fetch, never of the clock
-        {{ microseconds_between('summarised.last_event_at', 'runs.fetched_at') }}
-            >= {{ var('settle_hours') }} * 3600000000 as is_settled
-    from summarised
-    inner join runs on summarised.run_id = runs.run_id
-
-),
-
 final as (
 
     select
         -- ids
-        level,
-        run_id,
-        source,
-        date_stamp,
+        summarised.level,
+        summarised.run_id,
+        summarised.source,
+        summarised.date_stamp,
 
         -- strings
-        last_stage,
-        last_status,
-        case
-            when last_attempt_outcome = 'error' then 'failed'
-            {%- if terminal %}
-            when last_status in ({% for status in terminal %}{{ dbt.string_literal(dbt.escape_single_quotes(status)) }}
-                {{- ', ' if not loop.last }}{% endfor %}) then 'succeeded'
-            {%- endif %}
-            -- a queue that is done is a beginning, not an end
-            when last_attempt_outcome = 'complete' and last_status <> 'started' and is_settled then 'succeeded'
-            when last_attempt_outcome = 'complete' and last_status <> 'started' then 'in_progress'
-            when is_settled then 'stalled'
-            else 'in_progress'
-        end as outcome,
+        summarised.last_stage,
+        summarised.last_status,
+        summarised.last_attempt_outcome,
 
         -- numbers
-        error_count,
-        retry_count,
-        restart_count,
+        summarised.error_count,
+        summarised.retry_count,
+        summarised.restart_count,
+
+        -- booleans
+        {{ microseconds_between('summarised.last_event_at', 'runs.fetched_at') }}
+            >= {{ var('settle_hours') }} * 3600000000 as is_settled,
 
         -- timestamps
-        first_event_at,
-        last_event_at,
-        first_error_at,
-        last_error_at,
-        recovered_at
+        summarised.first_event_at,
+        summarised.last_event_at,
+        summarised.first_error_at,
+        summarised.last_error_at,
+        summarised.recovered_at,
+        case when not {{ is_implausible_time('runs.created_at', 'runs.fetched_at') }} then runs.created_at end
+            as ordered_at
 
-    from aged
+    from summarised
+    inner join runs on summarised.run_id = runs.run_id
 
 )
 

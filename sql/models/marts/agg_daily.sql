@@ -6,9 +6,29 @@ with runs as (
 
 ),
 
+implausible_times as (
+
+    select * from {{ ref('int_implausible_times') }}
+
+),
+
+created_at_odd_times as (
+
+    select run_id from implausible_times
+    where place = 'created_at'
+
+),
+
+timed_oddly as (
+
+    select distinct run_id from implausible_times
+    where place = 'event'
+
+),
+
 days as (
 
-    {{ days_between_first_and_last('runs', 'created_date') }}
+    {{ calendar_days('runs', 'created_date', 'created_at_odd_times') }}
 
 ),
 
@@ -22,15 +42,16 @@ triggers as (
 runs_and_quiet_days as (
 
     select
-        run_id,
-        created_date,
-        {{ identifier('trigger') }},
-        effective_outcome,
-        first_error_at,
-        is_recovered,
-        retry_count,
-        total_seconds
+        runs.run_id,
+        runs.created_date,
+        runs.{{ identifier('trigger') }},
+        runs.effective_outcome,
+        runs.first_error_at,
+        runs.is_recovered,
+        runs.retry_count,
+        case when timed_oddly.run_id is null then runs.effective_seconds end as effective_seconds
     from runs
+    left join timed_oddly on runs.run_id = timed_oddly.run_id
 
     union all
 
@@ -42,7 +63,7 @@ runs_and_quiet_days as (
         null as first_error_at,
         false as is_recovered,
         0 as retry_count,
-        null as total_seconds
+        null as effective_seconds
     from days
     cross join triggers
 
@@ -54,10 +75,8 @@ counted as (
         created_date,
         {{ identifier('trigger') }},
         count(run_id) as run_count,
-        {{ count_outcomes('effective_outcome') }},
-        count(case when effective_outcome = 'partial' then 1 end) as partial_count,
-        {{ count_errors_and_retries() }},
-        {{ finished_percentiles('effective_outcome') }}
+        {{ count_outcomes('effective_outcome', 'first_error_at is not null') }},
+        {{ percentiles_of_succeeded('effective_outcome', 'effective_seconds') }}
     from runs_and_quiet_days
     group by created_date, {{ identifier('trigger') }}
 
@@ -74,6 +93,8 @@ final as (
         failed_count,
         partial_count,
         recovered_count,
+        finished_count,
+        with_error_count,
         {{ error_rates() }},
         retry_count,
         {{ ratio('retry_count', 'run_count') }} as retries_per_run,

@@ -6,9 +6,33 @@ with buckets as (
 
 ),
 
+implausible_times as (
+
+    select * from {{ ref('int_implausible_times') }}
+
+),
+
+created_at_odd_times as (
+
+    select run_id from implausible_times
+    where place = 'created_at'
+
+),
+
+timed_oddly as (
+
+    select
+        run_id,
+        source,
+        date_stamp
+    from implausible_times
+    where place = 'event'
+
+),
+
 days as (
 
-    {{ days_between_first_and_last('buckets', 'created_date') }}
+    {{ calendar_days('buckets', 'created_date', 'created_at_odd_times') }}
 
 ),
 
@@ -22,15 +46,20 @@ sources as (
 buckets_and_quiet_days as (
 
     select
-        run_id,
-        created_date,
-        source,
-        outcome,
-        first_error_at,
-        is_recovered,
-        retry_count,
-        total_seconds
+        buckets.run_id,
+        buckets.created_date,
+        buckets.source,
+        buckets.outcome,
+        buckets.error_count,
+        buckets.is_recovered,
+        buckets.retry_count,
+        case when timed_oddly.run_id is null then buckets.total_seconds end as total_seconds
     from buckets
+    left join timed_oddly
+        on
+            buckets.run_id = timed_oddly.run_id
+            and buckets.source = timed_oddly.source
+            and buckets.date_stamp = timed_oddly.date_stamp
 
     union all
 
@@ -39,7 +68,7 @@ buckets_and_quiet_days as (
         days.calendar_day as created_date,
         sources.source,
         null as outcome,
-        null as first_error_at,
+        0 as error_count,
         false as is_recovered,
         0 as retry_count,
         null as total_seconds
@@ -55,9 +84,8 @@ counted as (
         source,
         count(distinct run_id) as run_count,
         count(run_id) as bucket_count,
-        {{ count_outcomes('outcome') }},
-        {{ count_errors_and_retries() }},
-        {{ finished_percentiles('outcome') }}
+        {{ count_outcomes('outcome', 'error_count > 0') }},
+        {{ percentiles_of_succeeded('outcome', 'total_seconds') }}
     from buckets_and_quiet_days
     group by created_date, source
 
@@ -74,6 +102,8 @@ final as (
         succeeded_count,
         failed_count,
         recovered_count,
+        finished_count,
+        with_error_count,
         {{ error_rates() }},
         retry_count,
         {{ ratio('retry_count', 'run_count') }} as retries_per_run,

@@ -1,4 +1,8 @@
-{{ config(schema=var('mart_schema'), materialized='incremental', pre_hook='{{ statsig_runs.delete_changed_runs() }}') }}
+{{ config(
+    schema=var('mart_schema'),
+    materialized='incremental',
+    pre_hook="{{ statsig_runs.delete_changed_runs('int_judged_runs') }}",
+) }}
 
 {%- set no_source = 'cast(null as ' ~ dbt.type_string() ~ ') as source' -%}
 {%- set no_date_stamp = 'cast(null as date) as date_stamp' %}
@@ -6,7 +10,7 @@
 with attempts as (
 
     select * from {{ ref('int_stage_attempts') }}
-    where run_id in ({{ runs_to_build() }})
+    where run_id in ({{ runs_to_build('int_judged_runs') }})
 
 ),
 
@@ -15,21 +19,28 @@ histories as (
     select * from {{ ref('int_histories') }}
     where
         level = 'run'
-        and run_id in ({{ runs_to_build() }})
+        and run_id in ({{ runs_to_build('int_judged_runs') }})
 
 ),
 
 runs as (
 
     select * from {{ ref('fct_runs') }}
-    where run_id in ({{ runs_to_build() }})
+    where run_id in ({{ runs_to_build('int_judged_runs') }})
 
 ),
 
 buckets as (
 
     select * from {{ ref('fct_source_dates') }}
-    where run_id in ({{ runs_to_build() }})
+    where run_id in ({{ runs_to_build('int_judged_runs') }})
+
+),
+
+implausible_times as (
+
+    select * from {{ ref('int_implausible_times') }}
+    where run_id in ({{ runs_to_build('int_judged_runs') }})
 
 ),
 
@@ -39,7 +50,7 @@ payloads as (
         *,
         row_number() over (partition by run_id order by fetched_at desc, content_hash desc) as newest_first
     from {{ ref('stg_run_payloads') }}
-    where run_id in ({{ runs_to_build() }})
+    where run_id in ({{ runs_to_build('int_judged_runs') }})
 
 ),
 
@@ -181,6 +192,24 @@ latest_status_mismatch as (
 
 ),
 
+implausible_time as (
+
+    select
+        'implausible_time' as finding,
+        run_id,
+        source,
+        case when place <> 'requested_date' then date_stamp end as date_stamp,
+        case place
+            when 'created_at' then 'the creation'
+            when 'last_updated_at' then 'the last update'
+            when 'event' then 'an event'
+            when 'date' then 'the date'
+            else 'the requested date ' || cast(date_stamp as {{ dbt.type_string() }})
+        end || ' is before 2015 or more than two days after the fetch' as detail
+    from implausible_times
+
+),
+
 contract_drift as (
 
     select
@@ -224,6 +253,10 @@ final as (
     union all
 
     select * from contract_drift
+
+    union all
+
+    select * from implausible_time
 
 )
 

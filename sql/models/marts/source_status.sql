@@ -1,17 +1,8 @@
 {{ config(schema=var('mart_schema')) }}
 
-with buckets as (
+with source_dates as (
 
     select * from {{ ref('fct_source_dates') }}
-
-),
-
-attempts as (
-
-    select * from {{ ref('fct_stage_attempts') }}
-    where
-        level = 'source_date'
-        and outcome = 'error'
 
 ),
 
@@ -33,9 +24,63 @@ freshness as (
 
 ),
 
-newest_fetch as (
+final_statuses as (
 
-    select max(fetched_at) as fetched_at from runs
+    select * from {{ ref('int_final_statuses') }}
+
+),
+
+implausible_times as (
+
+    select * from {{ ref('int_implausible_times') }}
+
+),
+
+created_at_odd_times as (
+
+    select run_id from implausible_times
+    where place = 'created_at'
+
+),
+
+timed_oddly as (
+
+    select
+        run_id,
+        source,
+        date_stamp
+    from implausible_times
+    where place = 'event'
+
+),
+
+now as (
+
+    select
+        max(fetched_at) as now_at,
+        {{ days_later(ingestion_day('max(fetched_at)'), -1) }} as newest_ended_date
+    from runs
+
+),
+
+buckets as (
+
+    select
+        source_dates.source,
+        source_dates.run_id,
+        source_dates.date_stamp,
+        source_dates.created_at,
+        source_dates.outcome,
+        source_dates.error_count,
+        case when created_at_odd_times.run_id is null then source_dates.created_at end as ordered_at,
+        case when timed_oddly.run_id is null then source_dates.last_event_at end as last_event_at
+    from source_dates
+    left join created_at_odd_times on source_dates.run_id = created_at_odd_times.run_id
+    left join timed_oddly
+        on
+            source_dates.run_id = timed_oddly.run_id
+            and source_dates.source = timed_oddly.source
+            and source_dates.date_stamp = timed_oddly.date_stamp
 
 ),
 
@@ -60,8 +105,7 @@ totals as (
 
     select
         source,
-        max(created_at) as last_started_at,
-        max(case when outcome = 'succeeded' then created_at end) as last_success_created_at,
+        max(case when outcome = 'succeeded' then ordered_at end) as last_success_ordered_at,
         max(case when outcome = 'succeeded' then last_event_at end) as last_succeeded_at,
         max(case when outcome = 'failed' then last_event_at end) as last_failed_at
     from buckets
@@ -75,15 +119,17 @@ ranked as (
     select
         buckets.source,
         buckets.run_id,
+        buckets.created_at,
         buckets.outcome,
+        buckets.error_count,
         row_number() over (
-            partition by buckets.source order by buckets.created_at desc, buckets.run_id desc, buckets.date_stamp desc
-        ) as newest_first
+            partition by buckets.source order by {{ newest_first(['buckets.run_id', 'buckets.date_stamp']) }}
+        ) as position
     from buckets
     inner join totals on buckets.source = totals.source
     where
-        totals.last_success_created_at is null
-        or buckets.created_at >= totals.last_success_created_at
+        totals.last_success_ordered_at is null
+        or buckets.ordered_at >= totals.last_success_ordered_at
 
 ),
 
@@ -92,51 +138,58 @@ positions as (
 
     select
         source,
-        max(case when newest_first = 1 then run_id end) as last_run_id,
-        min(case when outcome = 'in_progress' then newest_first end) as newest_in_progress,
-        min(case when outcome <> 'in_progress' then newest_first end) as newest_finished,
-        min(case when outcome = 'succeeded' then newest_first end) as newest_succeeded
+        max(case when position = 1 then run_id end) as last_run_id,
+        max(case when position = 1 then created_at end) as last_started_at,
+        min(case when outcome = 'in_progress' then position end) as newest_in_progress,
+        min(case when outcome <> 'in_progress' then position end) as newest_finished,
+        min(case when outcome = 'succeeded' then position end) as newest_succeeded
     from ranked
     group by source
 
 ),
 
-streaks as (
+since_success as (
 
     select
         positions.source,
-        count(ranked.run_id) as consecutive_failures,
-        max(case when ranked.newest_first = positions.newest_finished then ranked.outcome end) as unsuccessful_outcome
+        count(case when ranked.outcome <> 'in_progress' then 1 end) as failure_count,
+        cast(sum(ranked.error_count) as {{ dbt.type_bigint() }}) as error_count,
+        max(case when ranked.position = positions.newest_finished then ranked.outcome end) as unsuccessful_outcome
     from positions
     inner join ranked on positions.source = ranked.source
     where
-        ranked.outcome <> 'in_progress'
-        and (positions.newest_succeeded is null or ranked.newest_first < positions.newest_succeeded)
+        positions.newest_succeeded is null
+        or ranked.position < positions.newest_succeeded
     group by positions.source
 
 ),
 
-errors_since as (
+-- a date that cannot be has no expected_by, and no say here
+recent_dates as (
 
     select
-        totals.source,
-        count(*) as error_count
-    from totals
-    inner join attempts on totals.source = attempts.source
-    where
-        totals.last_succeeded_at is null
-        or attempts.ended_at > totals.last_succeeded_at
-    group by totals.source
+        freshness.source,
+        freshness.date_stamp,
+        freshness.is_landed,
+        freshness.is_overdue,
+        freshness.date_stamp <= now.newest_ended_date as has_ended,
+        freshness.date_stamp > {{ days_later('now.newest_ended_date', 0 - var('completeness_days')) }} as is_recent
+    from freshness
+    cross join now
+    where freshness.expected_by is not null
 
 ),
 
-landed as (
+completeness as (
 
     select
         source,
-        max(date_stamp) as latest_landed_date
-    from freshness
-    where is_landed
+        max(case when is_landed then date_stamp end) as latest_landed_date,
+        max(case when is_landed and has_ended then date_stamp end) as latest_ended_landed_date,
+        count(case when is_recent and is_overdue then 1 end) as overdue_date_count,
+        min(case when is_recent and is_overdue then date_stamp end) as oldest_overdue_date,
+        min(case when is_recent and has_ended and not is_landed then date_stamp end) as oldest_open_date
+    from recent_dates
     group by source
 
 ),
@@ -146,27 +199,42 @@ final as (
     select
         all_sources.source,
         case
+            -- no bucket has come to an end yet
             when positions.newest_finished is null then 'never_finished'
+            -- the newest that has come to an end is in, but a date that should be in is not
+            when positions.newest_finished = positions.newest_succeeded and completeness.overdue_date_count > 0
+                then 'incomplete'
+            -- the newest that has come to an end is in, and nothing is overdue
             when positions.newest_finished = positions.newest_succeeded then 'healthy'
+            -- the newest that has come to an end is not in, and a newer one is under way: wait for it
             when positions.newest_in_progress < positions.newest_finished then 'recovering'
-            when streaks.unsuccessful_outcome = 'stalled' then 'stalled'
+            -- it fell silent, and nothing is under way
+            when since_success.unsuccessful_outcome = 'stalled' then 'stalled'
+            -- it failed, and nothing is under way
             else 'failing'
         end as health,
         positions.last_run_id,
-        totals.last_started_at,
+        positions.last_started_at,
         totals.last_succeeded_at,
         totals.last_failed_at,
-        coalesce(streaks.consecutive_failures, 0) as consecutive_failures,
-        coalesce(errors_since.error_count, 0) as errors_since_last_success,
-        {{ seconds_between('totals.last_succeeded_at', 'newest_fetch.fetched_at') }} / 3600 as hours_since_success,
-        landed.latest_landed_date
+        coalesce(since_success.failure_count, 0) as consecutive_failures,
+        coalesce(since_success.error_count, 0) as errors_since_last_success,
+        {{ seconds_between('totals.last_succeeded_at', 'now.now_at') }} / 3600 as hours_since_success,
+        final_statuses.final_status,
+        completeness.latest_landed_date,
+        coalesce(completeness.overdue_date_count, 0) as overdue_date_count,
+        completeness.oldest_overdue_date,
+        case
+            when completeness.oldest_open_date is not null then {{ days_later('completeness.oldest_open_date', -1) }}
+            else completeness.latest_ended_landed_date
+        end as complete_through_date
     from all_sources
-    cross join newest_fetch
+    cross join now
     left join totals on all_sources.source = totals.source
     left join positions on all_sources.source = positions.source
-    left join streaks on all_sources.source = streaks.source
-    left join errors_since on all_sources.source = errors_since.source
-    left join landed on all_sources.source = landed.source
+    left join since_success on all_sources.source = since_success.source
+    left join completeness on all_sources.source = completeness.source
+    left join final_statuses on all_sources.source = final_statuses.source
 
 )
 
