@@ -15,6 +15,7 @@ from statsig_runs.errors import ModelsError
 from statsig_runs.models import Build, build_models, write_docs
 from statsig_runs.models.dbt_project import DbtProject
 from statsig_runs.packaged import packaged
+from tests import oracle
 from tests.support import warehouse_of_runs as warehouse
 from tests.support.written_week import all_runs
 
@@ -106,6 +107,10 @@ def test_each_mart_and_each_of_its_columns_says_what_it_is(built: tuple[Path, Bu
     assert all(comment.startswith("One row per ") for comment in comments.values())
     silent = "select table_name, column_name from duckdb_columns() where schema_name = 'statsig' and comment is null"
     assert query(built[0], silent) == []
+
+
+def test_the_second_opinion_has_every_mart_but_the_loads():
+    assert {*oracle.KEYS, "fct_loads"} == MARTS
 
 
 def test_each_raw_table_and_each_of_its_columns_says_what_it_is(built: tuple[Path, Build]):

@@ -2,6 +2,7 @@
 
     build        the marts of one database, from its raw tables
     dbt_project  dbt itself: one profile, one set of variables, its errors in our words
+    manifest     the project as dbt has read it, kept between processes
 
 Knows a database and the raw tables in it; knows neither the API nor the loader.
 """

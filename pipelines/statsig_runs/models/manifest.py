@@ -17,6 +17,8 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any, Final
 
+from statsig_runs.whole_files import write_whole
+
 _READ_BY_DBT: Final = Path("target", "partial_parse.msgpack")
 """Where dbt leaves the manifest after it has read a project, below its state folder."""
 
@@ -57,12 +59,10 @@ def read_manifest(state: Path, key: str) -> Any | None:
 
 def keep_manifest(state: Path, key: str) -> None:
     """Keep what dbt has just read, under this key. Without room for it, the next process reads the project again."""
-    unfinished = state / f".{_KEPT}.unfinished"
     try:
         content = (state / _READ_BY_DBT).read_bytes()
         (state / _READ_BY_DBT).unlink()
-        unfinished.write_bytes(_head(key, content) + b"\n" + content)
-        unfinished.replace(state / _KEPT)
+        write_whole(state / _KEPT, _head(key, content) + b"\n" + content)
     except OSError as error:
         log.debug("dbt's manifest is not kept: %s", error)
 
