@@ -1,6 +1,6 @@
 """Asks the API for what the plan wants, and hands on what the contract makes of the answers. It knows no table.
 
-Order: the pages of the list, as `plan.Listing` wants them; then by id whatever the pages did not bring: the ids asked
+Order: the pages of the list, as `listing` wants them; then by id whatever the pages did not bring: the ids asked
 for, those that an earlier sync did not get to, those of runs that may still change, and last those that could not be
 read. What cannot be read is told and stands in the way of nothing else, unless it shows that the API is down.
 """
@@ -19,7 +19,9 @@ from statsig_runs.api import ConsoleApi, FailedRun, FetchedRun, RunPage, Runs
 from statsig_runs.api.runs import page_link
 from statsig_runs.contract import AcceptedRun, MissingRun, Outcome, RejectedRun
 from statsig_runs.errors import ApiError, ApiRequestError, RequestsSpentError
-from statsig_runs.plan import KnownRun, ListedRun, Listing, Progress, is_plausible, reads
+from statsig_runs.listing import Listing
+from statsig_runs.pages import BRIEFLY, Pages
+from statsig_runs.plan import KnownRun, ListedRun, Progress, is_plausible, reads
 from statsig_runs.redact import Redactor
 
 if TYPE_CHECKING:
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _NOT_FOUND: Final = 404
-_BRIEFLY: Final = 2  # attempts at what could not be read before
 _UNREADABLE_IN_A_ROW: Final = 20  # runs; then reading by id ends for this time
 _TOO_FEW: Final = 3  # requests that are not worth dividing
 
@@ -85,6 +86,7 @@ class Fetch:
         self.planned: int | None = None  # runs in all, once that is known
         self._api = api
         self._runs = Runs(api)
+        self._pages = Pages(self._runs)
         self._request = request
         self._listed = progress
         self._waiting = dict.fromkeys((*request.run_ids, *progress.leftover))  # not asked for yet
@@ -93,8 +95,6 @@ class Fetch:
         self._unsettled = unsettled
         self._redactor = Redactor([secret] if len(secret) >= _SHORTEST_SECRET else [])
         self._brought: dict[str, str] = {}  # the hash of each run's payload, empty where there was none
-        self._page_size = 0  # runs, once the API has shown it
-        self._heeds_limit = True  # until it shows otherwise
         self._most_for_pages, most_at_top = _share(request.max_requests, len(self._waiting), progress)
         self._is_turn_of_rest = progress.is_turn_of_rest and request.max_requests == 1
         self._listing = Listing(
@@ -138,9 +138,9 @@ class Fetch:
         wanted = reads(self._waiting, (each for each in unsettled if each not in self._failed), brought=self._brought)
         try:
             # perhaps the list alone is down: what was asked for by name is worth a try
-            goes_on = yield from self._read_by_id(wanted, attempts=_BRIEFLY if is_down else None)
+            goes_on = yield from self._read_by_id(wanted, attempts=BRIEFLY if is_down else None)
             if goes_on and not is_down:
-                yield from self._read_by_id(reads(self._failed, brought=self._brought), attempts=_BRIEFLY)
+                yield from self._read_by_id(reads(self._failed, brought=self._brought), attempts=BRIEFLY)
         except ApiError as error:
             raise (refusal or error) from None
         if refusal:
@@ -160,17 +160,12 @@ class Fetch:
         log.warning("this API has no list of runs; only the ids given were read")
 
     def _read_list(self) -> Iterator[Outcome | Unread]:
-        listing = self._listing
-        follows = 0  # the page that `link` leads to
-        link = ""
+        listing, pages = self._listing, self._pages
         while number := listing.page:
-            if self._is_spent(self._most_for_pages + listing.is_bad if self._most_for_pages else None):
+            if self._most_for_pages and self._is_spent(self._most_for_pages + listing.is_bad):
                 return
-            is_linked = number == follows
             try:
-                page = self._runs.read_page(
-                    link if is_linked else page_link(number), attempts=_BRIEFLY if listing.is_bad else None
-                )
+                page = pages.read(number, attempts=BRIEFLY if listing.is_bad else None)
             except RequestsSpentError:
                 self.is_cut = True
                 return
@@ -178,18 +173,14 @@ class Fetch:
                 is_refused = isinstance(error, ApiRequestError)
                 if is_refused and number == 1:
                     raise
-                if is_refused and not is_linked and listing.start_over():
+                if is_refused and not pages.is_linked(number) and listing.start_over():
                     continue
                 if not is_refused and not self._runs.still_answer(page_link(number + 1)):
                     raise
                 yield from self._read_around(number, error)
                 continue
-            self._learn_size(page)
             yield from self._take([page])
-            follows = number + 1
-            if page.has_next and page.next_link and not self._runs.leads_home(page.next_link):
-                self._runs.read_page(page.next_link)  # which says so
-            link = page.link_to(follows)
+            pages.check_link(page)
         if listing.is_repeating:
             log.warning("the API lists the same runs over and over; the list was not read to its end")
 
@@ -210,53 +201,15 @@ class Fetch:
         self._listed = self._listing.progress
 
     def _read_around(self, number: int, error: ApiError) -> Iterator[Outcome | Unread]:
-        """Read what can be read of a page that cannot be read whole: in smaller pages, where the API heeds `limit`."""
-        parts: list[RunPage] = []
-        is_whole = False
-        try:
-            if not self._page_size:
-                self._learn_size(self._runs.read_page(page_link(number + 1), attempts=_BRIEFLY))
-            is_whole = self._read_parts((number - 1) * self._page_size, self._page_size, parts)
-        except RequestsSpentError:
-            self.is_cut = True
-        except ApiError:
-            log.debug("page %s of the list is not readable either", number + 1)
+        """Go on after a page that cannot be read whole; what comes of it in parts is handed on."""
+        parts, is_whole = self._pages.read_in_parts(number)
+        yield from self._take(parts, is_whole=is_whole)
         if is_whole:
             log.warning("page %s of the list could be read in parts only: %s", number, error)
-            yield from self._take(parts)
             return
-        yield from self._take(parts, is_whole=False)
         self._listing.fail(is_refused=isinstance(error, ApiRequestError))
         self._listed = self._listing.progress
         yield Unread(f"page {number} of the list", error)
-
-    def _read_parts(self, first: int, size: int, parts: list[RunPage]) -> bool:
-        """Read so many runs from a place in the list, counted from 0, in smaller pages; whether all could be read."""
-        count = next((divisor for divisor in range(2, size + 1) if size % divisor == 0), 0)
-        is_whole = bool(count)
-        for part in range(count):
-            if not self._heeds_limit:
-                return False
-            limit = size // count
-            place = first + part * limit
-            try:
-                page = self._runs.read_page(page_link(place // limit + 1, limit), attempts=_BRIEFLY)
-            except RequestsSpentError:
-                raise
-            except ApiError:
-                is_whole = self._read_parts(place, limit, parts) and is_whole
-                continue
-            said = page.items_per_page
-            self._heeds_limit = len(page.runs) <= limit and (said == limit if said else bool(page.runs))
-            if self._heeds_limit:
-                parts.append(page)
-            if not page.has_next:
-                break
-        return is_whole and self._heeds_limit
-
-    def _learn_size(self, page: RunPage) -> None:
-        """How many runs there are to a page, if this one tells; the last one may be short."""
-        self._page_size = page.items_per_page or (len(page.runs) if page.has_next else self._page_size)
 
     def _read_by_id(self, run_ids: list[str], attempts: int | None = None) -> Generator[Outcome | Unread, None, bool]:
         """Read runs by id; whether it is worth while to read others."""
@@ -327,7 +280,7 @@ def _share(most: int | None, ids: int, progress: Progress) -> tuple[int | None, 
     if most is None:
         return None, None
     again = any(gap.is_bad for gap in progress.gaps) + bool(progress.failed) if most > _TOO_FEW else 0
-    pages = most - min(ids, most // 2) - again
+    pages = max(most - min(ids, most // 2) - again, 1)
     return pages, max(pages // 2, 1)
 
 

@@ -90,7 +90,7 @@ def main() -> NoReturn:
 @click.option("--since", type=click.DateTime(["%Y-%m-%d"]), help="Page no further than runs created on this day (UTC).")
 @click.option("--full", is_flag=True, help="Read everything again, settled or not.")
 @click.option(
-    "--max-requests", type=click.IntRange(min=1), help="Stop after so many; the rest is first in the next sync."
+    "--max-requests", type=click.IntRange(min=1), help="Stop after so many; the next sync goes on from there."
 )
 @click.option("--base-url", metavar="URL", help="Another API than Statsig's, such as `statsig-runs simulate`.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
