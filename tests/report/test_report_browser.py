@@ -9,8 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from statsig_runs.report import write_report
-from tests.support.report_runs import LONG_NAME, WRECKER, copy_marts
+from tests.support.report_runs import LONG_NAME, WRECKER, copy_marts, write_page
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright, which drives the browser, is not installed")
 
@@ -42,9 +41,9 @@ def pages(troubled: Path, tmp_path_factory: pytest.TempPathFactory) -> SimpleNam
     calm = copy_marts(troubled, folder / "calm.duckdb", keep_source="Support events")
     empty = copy_marts(troubled, folder / "empty.duckdb", keep_source=None)
     return SimpleNamespace(
-        troubled=write_report(troubled, folder / "troubled.html"),
-        calm=write_report(calm, folder / "calm.html"),
-        empty=write_report(empty, folder / "empty.html"),
+        troubled=write_page(troubled, folder / "troubled.html"),
+        calm=write_page(calm, folder / "calm.html"),
+        empty=write_page(empty, folder / "empty.html"),
     )
 
 
@@ -294,7 +293,7 @@ def test_the_dark_page_is_dark(visit, pages):
 
 def test_without_script_the_page_still_answers(visit, pages):
     tab = visit(pages.troubled, java_script_enabled=False)
-    assert tab.locator("h1").inner_text().startswith("18 of 22 sources are in")
+    assert tab.locator("h1").inner_text().startswith("18 of 22 sources are in and complete")
     assert tab.locator(".grid").first.get_by_label("landed 7 h 30 min after the day ended, 1 run").count() > 0
     run = tab.locator(".run").first
     run.locator("summary").click()

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import duckdb
 
+from statsig_runs.readers.published import use_schemas
+from statsig_runs.report import write_report
+from statsig_runs.schemas import Schemas
 from statsig_runs.simulator.sample_runs import generate_runs
 from tests.support.warehouse_of_runs import build, load
 from tests.support.written_runs import at, history, payload
@@ -64,6 +69,20 @@ def build_published(path: Path, runs: list[dict], as_of: datetime = AS_OF) -> Pa
     load(path, [(run, as_of) for run in runs])
     build(path)
     return path
+
+
+@contextmanager
+def opened(published: Path, project: str = "") -> Iterator[duckdb.DuckDBPyConnection]:
+    """A file with marts, opened as a published copy is."""
+    with duckdb.connect(str(published), read_only=True) as connection:
+        connection.execute("set timezone = 'UTC'")
+        use_schemas(connection, Schemas.of_project(project), published)
+        yield connection
+
+
+def write_page(published: Path, output: Path, project: str = "") -> Path:
+    with opened(published, project) as connection:
+        return write_report(connection, output)
 
 
 def build_troubled(path: Path) -> Path:

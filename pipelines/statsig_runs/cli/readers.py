@@ -222,18 +222,16 @@ def _print_lines(lines: Iterable[tuple[str, str]]) -> None:
 )
 def report(database: Path, output: Path | None, png: Path | None, *, and_open: bool) -> None:
     """Write the page for people: one offline HTML file from the published copy."""
+    from statsig_runs.readers.published import reading
     from statsig_runs.report import write_report, write_summary_png
 
     warehouse, _ = open_project(database)
-    published = warehouse.require_published()
+    page = output or warehouse.require_published().report
     try:
-        if png:
-            written = write_summary_png(published.file, png, schema=warehouse.schemas.marts)
-        else:
-            page = output or published.report
-            written = write_report(published.file, page, schema=warehouse.schemas.marts)
+        with reading(warehouse) as connection:
+            written = write_summary_png(connection, png) if png else write_report(connection, page)
     except OSError as error:
-        raise StorageError(f"{png or output or 'The page'} cannot be written: {error.strerror}.") from None
+        raise StorageError(f"{png or page} cannot be written: {error.strerror}.") from None
     click.echo(f"Written: {written}")
     if and_open:
         click.launch(str(written))

@@ -44,11 +44,13 @@ def refresh_page(warehouse: Warehouse) -> None:
     """Write the page of what is published, where there is a published copy."""
     if not warehouse.published:
         return
+    from statsig_runs.readers.published import reading
     from statsig_runs.report import write_report
 
     page = warehouse.published.report
     try:
-        write_report(warehouse.published.file, page, schema=warehouse.schemas.marts)
+        with reading(warehouse) as connection:
+            write_report(connection, page)
     except Exception as error:  # noqa: BLE001  the data is published: a page that fails must not take it back
         log.error("the page %s could not be written and is an older one: %s", page, error)  # noqa: TRY400
 

@@ -15,8 +15,9 @@ from typing import Any, Final
 
 _INVISIBLE: Final = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _AS_IT_IS: Final = {type(None), bool, int, str}
-_MINUTES_UP_TO: Final = 2 * 60
-_HOURS_UP_TO: Final = 72
+_MINUTE: Final = 60
+_HOUR: Final = 60 * _MINUTE
+_DAY: Final = 24 * _HOUR
 _CLOCKS_DIFFER_BY: Final = timedelta(minutes=5)
 """What lies so little in the future is now: the machine that fetched may have another clock than the one that reads."""
 
@@ -59,9 +60,28 @@ def align(rows: Sequence[Sequence[str]], *, right: Sequence[int] = (), rule: boo
     return lines
 
 
+def wrap(text: str, width: int) -> list[str]:
+    """Lines of whole words, each at most so many terminal columns wide unless one word alone is wider."""
+    from rich.cells import cell_len
+
+    lines = [""]
+    for word in text.split(" "):
+        longer = f"{lines[-1]} {word}" if lines[-1] else word
+        if cell_len(longer) <= width or not lines[-1]:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
+
+
+def minute(value: datetime | None) -> str:
+    """`2024-03-15 09:00`, UTC, where that is plain; a dash for None."""
+    return f"{value.astimezone(UTC):%Y-%m-%d %H:%M}" if value else "-"
+
+
 def moment(value: datetime | None) -> str:
     """`2024-03-15 09:00 UTC`, or a dash."""
-    return f"{value.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if value else "-"
+    return f"{minute(value)} UTC" if value else "-"
 
 
 def age(since: datetime | None, now: datetime) -> float | None:
@@ -77,13 +97,19 @@ def is_in_future(moment: datetime | None, now: datetime) -> bool:
 
 
 def duration(seconds: float | None) -> str:
-    """A rough length of time, as one would say it: `12 min`, `28 h`, `5 d`; a dash for None."""
+    """Two units at most: `52 s`, `12 min`, `1 h 05 min`, `3 d 4 h`; a dash for None."""
     if seconds is None:
         return "-"
-    minutes = seconds / 60
-    if minutes < _MINUTES_UP_TO:
-        return f"{minutes:.0f} min"
-    return f"{minutes / 60:.0f} h" if minutes / 60 < _HOURS_UP_TO else f"{minutes / 60 / 24:.0f} d"
+    sign, whole = ("-" if seconds < 0 else ""), round(abs(seconds))
+    if whole < 2 * _MINUTE:
+        return f"{sign}{whole} s"
+    minutes = round(whole / _MINUTE)
+    if whole < _HOUR:
+        return f"{sign}{minutes} min"
+    if whole < 2 * _DAY:
+        return f"{sign}{minutes // 60} h {minutes % 60:02d} min"
+    hours = round(whole / _HOUR)
+    return f"{sign}{hours // 24} d {hours % 24} h"
 
 
 def plain(value: Any) -> Any:  # noqa: PLR0911  one line a type

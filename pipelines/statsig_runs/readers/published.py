@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING, Any
 from statsig_runs.errors import ConfigurationError, StorageError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import duckdb
 
+    from statsig_runs.schemas import Schemas
     from statsig_runs.warehouse import Warehouse
 
 Row = dict[str, Any]
@@ -40,21 +43,28 @@ def reading(warehouse: Warehouse) -> Iterator[duckdb.DuckDBPyConnection]:
             f"`statsig-runs transform` writes it anew from {published.database}."
         ) from None
     with connection:
-        schemas = {name for (name,) in connection.execute("select schema_name from duckdb_schemas()").fetchall()}
-        marts, raw = warehouse.schemas.marts, warehouse.schemas.raw
-        if marts not in schemas:
-            raise ConfigurationError(
-                f"{published.file} has no schema {marts!r}. Check the setting `project`, or run "
-                "`statsig-runs sync` first."
-            )
-        path = [name for name in (marts, raw) if name in schemas]
-        connection.execute(f"set search_path = '{','.join(path)}'")
-        connection.execute("set python_enable_replacements = false")  # a query must not find our variables as tables
+        use_schemas(connection, warehouse.schemas, published.file)
         try:
             yield connection
         except BaseException:
             connection.interrupt()  # after Ctrl-C, closing would wait for the query's threads
             raise
+
+
+def use_schemas(connection: duckdb.DuckDBPyConnection, schemas: Schemas, file: Path) -> None:
+    """Have a connection to `file` find marts and raw tables by their plain names, and no variable of this program.
+
+    Raises:
+        ConfigurationError: the file holds no marts of this project.
+    """
+    present = {name for (name,) in connection.execute("select schema_name from duckdb_schemas()").fetchall()}
+    if schemas.marts not in present:
+        raise ConfigurationError(
+            f"{file} has no schema {schemas.marts!r}. Check the setting `project`, or run `statsig-runs sync` first."
+        )
+    path = [name for name in (schemas.marts, schemas.raw) if name in present]
+    connection.execute(f"set search_path = '{','.join(path)}'")
+    connection.execute("set python_enable_replacements = false")
 
 
 def fetch_rows(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:

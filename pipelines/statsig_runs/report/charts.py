@@ -16,6 +16,7 @@ import altair as alt
 import pandas as pd
 import vl_convert
 
+from statsig_runs.readers.display import duration
 from statsig_runs.report import words
 
 WIDTH, HEIGHT = 300, 120
@@ -111,7 +112,7 @@ def draw_duration(frame: pd.DataFrame, title: str, *, is_weekly: bool) -> Chart:
         unit,
         keys=[("ink", "p50"), ("busy dashed", "p95")],
         columns={"p50": "p50", "p95": "p95", "runs": "runs"},
-        say=words.duration,
+        say=duration,
     )
 
 

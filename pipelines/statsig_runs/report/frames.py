@@ -7,16 +7,14 @@ made of the marts' own counts.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
-from typing import Any, Final
+from datetime import date, datetime, timedelta
+from typing import Final
 
 import duckdb
 import pandas as pd
 
-from statsig_runs.errors import ConfigurationError
-
-Row = dict[str, Any]
+from statsig_runs.readers.health import read_in_flight, read_sources
+from statsig_runs.readers.published import Row, fetch_rows, newest_fetch
 
 WINDOW: Final = timedelta(days=365)
 """How far back the page looks from the newest fetch."""
@@ -25,8 +23,6 @@ AHEAD: Final = timedelta(days=1)
 DAILY_UP_TO: Final = 62
 """With more days than this a point of a chart is a week."""
 LAST_RUNS, TOP_RUNS, IN_FLIGHT, FAILED_RUNS, FINDING_EXAMPLES = 20, 10, 50, 2000, 5
-
-_WORST_FIRST: Final = ["failing", "stalled", "incomplete", "recovering", "never_finished", "healthy"]
 
 
 @dataclass(slots=True)
@@ -56,72 +52,29 @@ class Marts:
     durations: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
-def read_marts(published: Path, schema: str, *, with_details: bool = True) -> Marts:
+def read_marts(con: duckdb.DuckDBPyConnection, *, with_details: bool = True) -> Marts:
     """Read what the page shows; without details only what its summary shows.
 
-    Raises:
-        ConfigurationError: there is no published copy, or it holds no marts in this schema.
+    Args:
+        con: of `readers.published.reading`.
+        with_details: read the rows and frames of the lower half of the page too.
     """
-    if not published.exists():
-        raise ConfigurationError(f"Nothing has been published at {published} yet. Run `statsig-runs sync` first.")
-    try:
-        with duckdb.connect(str(published), read_only=True) as con:
-            con.execute("set timezone = 'UTC'")
-            con.execute(f'use "{schema.replace(chr(34), chr(34) * 2)}"')
-            return _read(con, schema, with_details=with_details)
-    except duckdb.CatalogException as error:
-        raise ConfigurationError(
-            f"{published} holds no marts in schema {schema!r}. Run `statsig-runs transform` to build them."
-        ) from error
-
-
-def read_timelines(published: Path, schema: str, run_ids: list[str]) -> tuple[list[Row], list[Row]]:
-    """The attempts, and the sources and dates, of these runs; oldest first."""
-    with duckdb.connect(str(published), read_only=True) as con:
-        con.execute("set timezone = 'UTC'")
-        con.execute(f'use "{schema.replace(chr(34), chr(34) * 2)}"')
-        attempts = rows(
-            con,
-            """select *, coalesce(started_at, ended_at) as seen_at from fct_stage_attempts
-            where run_id in (select unnest(?)) order by seen_at, ended_at, stage, attempt_number""",
-            [run_ids],
-        )
-        buckets = rows(
-            con,
-            """select run_id, source, date_stamp, outcome, is_requested_date from fct_source_dates
-            where run_id in (select unnest(?)) order by source, date_stamp desc""",
-            [run_ids],
-        )
-    return attempts, buckets
-
-
-def rows(con: duckdb.DuckDBPyConnection, query: str, parameters: list[Any] | None = None) -> list[Row]:
-    """The answer as dicts, timestamps in UTC."""
-    result = con.execute(query, parameters or [])
-    names = [column[0] for column in result.description or ()]
-    return [dict(zip(names, map(_in_utc, row), strict=True)) for row in result.fetchall()]
-
-
-def _in_utc(value: Any) -> Any:
-    return value.astimezone(UTC) if isinstance(value, datetime) else value
-
-
-def _read(con: duckdb.DuckDBPyConnection, schema: str, *, with_details: bool) -> Marts:
-    (as_of,) = con.execute("select max(fetched_at) from fct_runs").fetchone() or (None,)
+    [(schema,)] = con.execute("select current_schema()").fetchall()
+    as_of = newest_fetch(con)
     if as_of is None:
         return Marts(schema=schema, as_of=None)
-    as_of = as_of.astimezone(UTC)
     since = as_of.date() - WINDOW
     marts = Marts(schema=schema, as_of=as_of)
     span = "select count(*), min(created_date), max(created_date) from fct_runs where created_date >= ?"
     marts.run_count, first, last = con.execute(span, [since]).fetchone() or (0, None, None)
     marts.first_date, marts.last_date = first or as_of.date(), last or as_of.date()
     marts.is_weekly = (marts.last_date - marts.first_date).days >= DAILY_UP_TO
-    marts.sources = _read_sources(con)
-    marts.in_flight = rows(con, _IN_FLIGHT)
-    counts = "select count(*), count(*) filter (is_late), count(*) filter (is_late is null) from fct_in_flight_runs"
-    marts.in_flight_count, marts.late_count, marts.unjudged_count = con.execute(counts).fetchone() or (0, 0, 0)
-    marts.freshness = rows(
+    marts.sources = read_sources(con)
+    in_flight = read_in_flight(con)
+    marts.in_flight_count, marts.in_flight = len(in_flight), in_flight[:IN_FLIGHT]
+    marts.late_count = sum(bool(run["is_late"]) for run in in_flight)
+    marts.unjudged_count = sum(run["is_late"] is None for run in in_flight)
+    marts.freshness = fetch_rows(
         con,
         """select source, date_stamp, run_count, latest_run_id, latest_outcome, landing_lag_seconds, is_landed
         from fct_date_freshness where date_stamp between ? and ? order by date_stamp""",
@@ -132,12 +85,21 @@ def _read(con: duckdb.DuckDBPyConnection, schema: str, *, with_details: bool) ->
     return marts
 
 
-def _read_sources(con: duckdb.DuckDBPyConnection) -> list[Row]:
-    sources = rows(con, "select * from source_status order by source")
-    troubled = {row["source"]: row["troubled_since"] for row in rows(con, _TROUBLED_SINCE)}
-    for source in sources:
-        source["troubled_since"] = troubled.get(source["source"])
-    return sorted(sources, key=lambda s: (_WORST_FIRST.index(s["health"]), -(s["hours_since_success"] or 0)))
+def read_timelines(con: duckdb.DuckDBPyConnection, run_ids: list[str]) -> tuple[list[Row], list[Row]]:
+    """The attempts, and the sources and dates, of these runs; oldest first."""
+    attempts = fetch_rows(
+        con,
+        """select *, coalesce(started_at, ended_at) as seen_at from fct_stage_attempts
+        where run_id in (select unnest(?)) order by seen_at, ended_at, stage, attempt_number""",
+        [run_ids],
+    )
+    buckets = fetch_rows(
+        con,
+        """select run_id, source, date_stamp, outcome, is_requested_date from fct_source_dates
+        where run_id in (select unnest(?)) order by source, date_stamp desc""",
+        [run_ids],
+    )
+    return attempts, buckets
 
 
 def _read_details(con: duckdb.DuckDBPyConnection, marts: Marts, since: date) -> None:
@@ -145,35 +107,27 @@ def _read_details(con: duckdb.DuckDBPyConnection, marts: Marts, since: date) -> 
     created = period.format("created_date")
     marts.outcomes = con.execute(_OUTCOMES.format(period=created), [since]).df()
     marts.durations = con.execute(_DURATIONS.format(period=period.format("runs.created_date")), [since]).df()
-    marts.slowest = rows(
+    marts.slowest = fetch_rows(
         con,
         """select * from fct_runs where created_date >= ? and total_seconds is not null
         and effective_outcome <> 'in_progress' order by total_seconds desc, run_id limit ?""",
         [since, TOP_RUNS],
     )
-    marts.most_retried = rows(
+    marts.most_retried = fetch_rows(
         con,
         """select * from fct_runs where created_date >= ? and retry_count > 0
         order by retry_count desc, error_count desc, created_at desc, run_id limit ?""",
         [since, TOP_RUNS],
     )
-    marts.last_runs = rows(con, _LAST_RUNS, [[run["run_id"] for run in marts.in_flight], LAST_RUNS])
+    marts.last_runs = fetch_rows(con, _LAST_RUNS, [[run["run_id"] for run in marts.in_flight], LAST_RUNS])
     marts.newest_count = min(LAST_RUNS, len(marts.last_runs))
     failed = "from fct_runs where created_date >= ? and effective_outcome in ('failed', 'stalled', 'partial')"
-    marts.failed_runs = rows(con, f"select * {failed} order by created_at desc, run_id limit ?", [since, FAILED_RUNS])
+    marts.failed_runs = fetch_rows(
+        con, f"select * {failed} order by created_at desc, run_id limit ?", [since, FAILED_RUNS]
+    )
     (marts.failed_count,) = con.execute(f"select count(*) {failed}", [since]).fetchone() or (0,)
-    marts.findings = rows(con, _FINDINGS)
+    marts.findings = fetch_rows(con, _FINDINGS)
 
-
-_IN_FLIGHT: Final = f"""
-    select flight.*, array_agg(distinct buckets.source order by buckets.source)
-        filter (buckets.source is not null) as sources
-    from fct_in_flight_runs as flight
-    left join fct_source_dates as buckets on flight.run_id = buckets.run_id
-    group by all
-    order by is_late desc nulls last, created_at, flight.run_id
-    limit {IN_FLIGHT}
-"""  # noqa: S608
 
 # a run that hangs is no longer among the newest, and the one that somebody wants to see
 _LAST_RUNS: Final = """
@@ -181,22 +135,6 @@ _LAST_RUNS: Final = """
     where run_id in (select unnest(?))
         or run_id in (select run_id from fct_runs order by created_at desc, run_id limit ?)
     order by created_at desc, run_id
-"""
-
-_TROUBLED_SINCE: Final = """
-    with ranked as (
-        select source, outcome, coalesce(first_error_at, last_event_at) as troubled_at, row_number() over
-            (partition by source order by created_at desc, run_id desc, date_stamp desc) as newest_first
-        from fct_source_dates
-        where source in (select source from source_status where health <> 'healthy')
-    ),
-    successes as (
-        select source, min(newest_first) as newest_success from ranked where outcome = 'succeeded' group by source
-    )
-    select ranked.source, min(troubled_at) as troubled_since
-    from ranked left join successes on ranked.source = successes.source
-    where outcome in ('failed', 'stalled') and newest_first < coalesce(newest_success, 9223372036854775807)
-    group by ranked.source
 """
 
 _OUTCOMES: Final = """

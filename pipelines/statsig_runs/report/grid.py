@@ -6,8 +6,8 @@ from collections import defaultdict
 from datetime import date, timedelta
 from typing import Any, Final
 
+from statsig_runs.readers.published import Row
 from statsig_runs.report import words
-from statsig_runs.report.frames import Row
 
 NEWEST_DAYS: Final = 35
 """The first block: what fits side by side on a desk's screen."""

@@ -13,16 +13,22 @@ import tempfile
 from datetime import date, timedelta
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import jinja2
 from markupsafe import Markup
 
+from statsig_runs.readers.health import HEALTH_WORDS
+from statsig_runs.readers.published import Row
+from statsig_runs.readers.sentence import as_text, build_sentence
 from statsig_runs.report import words
-from statsig_runs.report.frames import Marts, Row, read_marts, read_timelines
+from statsig_runs.report.frames import Marts, read_marts, read_timelines
 from statsig_runs.report.grid import build_grid
-from statsig_runs.report.headline import as_text, build_flight_sentence, build_headline
+from statsig_runs.report.headline import build_flight_sentence
 from statsig_runs.report.timeline import build_timeline, group_rows
+
+if TYPE_CHECKING:
+    import duckdb
 
 PAGE_BYTES: Final = 1_950_000
 """What the page may weigh; timelines of failed runs get what the rest leaves over, the newest first."""
@@ -33,22 +39,20 @@ STAGE_ORDER: Final = ["", "queue", "download", "metrics", "pulse"]
 STAGE_CHARTS: Final = 8
 
 
-def write_report(published: Path, output: Path, *, schema: str = "statsig") -> Path:
+def write_report(connection: duckdb.DuckDBPyConnection, output: Path) -> Path:
     """Write the page of the published marts, whole or not at all.
 
     Args:
-        published: the DuckDB file with the marts; only read.
+        connection: of `readers.published.reading`.
         output: the HTML file to write; its folder is created.
-        schema: where in that file the marts are.
 
     Returns:
         The file written.
 
     Raises:
-        ConfigurationError: there is no published copy, or it holds no marts in this schema.
         OSError: the file cannot be written; an older one is still there.
     """
-    marts = read_marts(published, schema)
+    marts = read_marts(connection)
     environment = make_environment()
     template = environment.get_template("page.html.j2")
     style, script = _asset("page.css"), _asset("page.js")
@@ -58,8 +62,8 @@ def write_report(published: Path, output: Path, *, schema: str = "statsig") -> P
         "script": Markup(script),  # noqa: S704
         "style_hash": _hash(style),
         "script_hash": _hash(script),
-        "headline": build_headline(marts),
-        "title": as_text(build_headline(marts)),
+        "headline": build_sentence(marts.as_of, marts.sources),
+        "title": as_text(build_sentence(marts.as_of, marts.sources)),
         "flight": build_flight_sentence(marts),
         "sources": marts.sources[:SOURCES],
         "grid": _grid(marts),
@@ -67,7 +71,7 @@ def write_report(published: Path, output: Path, *, schema: str = "statsig") -> P
     }
     runs = {run["run_id"]: run for of in (marts.last_runs, marts.slowest, marts.most_retried) for run in of}
     runs |= {run["run_id"]: run for run in marts.failed_runs if run["run_id"] not in runs}
-    attempts, buckets = map(group_rows, read_timelines(published, schema, list(runs)))
+    attempts, buckets = map(group_rows, read_timelines(connection, list(runs)))
     about["sources_of"] = {run_id: sorted({bucket["source"] for bucket in of}) for run_id, of in buckets.items()}
     without_timelines = template.render(about, **_arrange(marts, runs, {}))
     budget = PAGE_BYTES - len(without_timelines.encode())
@@ -86,9 +90,7 @@ def make_environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(words.WORDS)
-    environment.globals.update(
-        HEALTH=words.HEALTH_WORDS, OUTCOME=words.OUTCOME_WORDS, FINDING=words.FINDING_WORDS, TROUBLE=words.TROUBLE_WORDS
-    )
+    environment.globals.update(HEALTH=HEALTH_WORDS, OUTCOME=words.OUTCOME_WORDS, FINDING=words.FINDING_WORDS)
     return environment
 
 

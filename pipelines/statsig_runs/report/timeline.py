@@ -12,8 +12,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from statsig_runs.readers.display import duration
+from statsig_runs.readers.published import Row
 from statsig_runs.report import words
-from statsig_runs.report.frames import Row
 
 LINES: Final = 30
 """Sources and dates of one run that are drawn; those that did not succeed come first where there are more."""
@@ -46,9 +47,7 @@ class _Axis:
             self._add(begin, (begin.timestamp() - self._moments[-1]) * scale)
             self._add(end, _BREAK)
         self._add(self.end, (self.end.timestamp() - self._moments[-1]) * scale)
-        self.waits = [
-            (round((self.at(a) + self.at(b)) / 2, 1), words.duration((b - a).total_seconds())) for a, b in waits
-        ]
+        self.waits = [(round((self.at(a) + self.at(b)) / 2, 1), duration((b - a).total_seconds())) for a, b in waits]
 
     def _add(self, at: datetime, width: float) -> None:
         self._moments.append(at.timestamp())
@@ -95,9 +94,7 @@ def build_timeline(run: Row, attempts: list[Row], buckets: list[Row], as_of: dat
     is_open = run["effective_outcome"] == "in_progress"
     return {
         "run": run,
-        "took": f"for {words.duration((as_of - axis.start).total_seconds())}"
-        if is_open
-        else words.duration(run["total_seconds"]),
+        "took": f"for {duration((as_of - axis.start).total_seconds())}" if is_open else duration(run["total_seconds"]),
         "start": axis.start,
         "end": axis.end,
         "waits": axis.waits,
@@ -119,9 +116,9 @@ def _bar(attempt: Row, axis: _Axis, as_of: datetime) -> dict[str, Any]:
     if attempt["kind"] == "unopened":
         text = f"{name} {'failed' if outcome == 'error' else 'complete'}, start unseen"
     elif end is None:
-        text = f"{name} running for {words.duration((max(as_of, begin) - begin).total_seconds())}"
+        text = f"{name} running for {duration((max(as_of, begin) - begin).total_seconds())}"
     else:
-        text = f"{name}{' failed after' if outcome == 'error' else ''} {words.duration(attempt['attempt_seconds'])}"
+        text = f"{name}{' failed after' if outcome == 'error' else ''} {duration(attempt['attempt_seconds'])}"
     if attempt["restart_count"]:
         text += f" ({attempt['restart_count'] + 1} starts)"
     mark = {"error": "e", "running": "r"}.get(outcome, "")

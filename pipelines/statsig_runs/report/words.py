@@ -7,29 +7,9 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 from typing import Final
 
+from statsig_runs.readers.display import duration, minute
+
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]")
-_MINUTE: Final = 60
-_HOUR: Final = 60 * _MINUTE
-_DAY: Final = 24 * _HOUR
-
-HEALTH_WORDS: Final = {
-    "failing": "Failing",
-    "stalled": "Stalled",
-    "incomplete": "Incomplete",
-    "recovering": "Recovering",
-    "never_finished": "Not finished yet",
-    "healthy": "In",
-}
-"""Health of a source as one word, worst first."""
-
-TROUBLE_WORDS: Final = {
-    "failing": "has been failing",
-    "stalled": "has been stalled",
-    "incomplete": "misses dates that are overdue",
-    "recovering": "is being tried again after failing",
-    "never_finished": "has not finished a date yet",
-}
-"""What a source that is not in does, as the middle of a sentence."""
 
 OUTCOME_WORDS: Final = {
     "succeeded": "succeeded",
@@ -70,22 +50,6 @@ def count(number: float, noun: str = "", plural: str = "") -> str:
     return digits if not noun else f"{digits} {noun if int(number) == 1 else plural or noun + 's'}"
 
 
-def duration(seconds: float | None) -> str:
-    """Two units at most: `52 s`, `12 min`, `1 h 05 min`, `3 d 4 h`; a dash for none."""
-    if seconds is None:
-        return "–"  # noqa: RUF001
-    sign, whole = ("-" if seconds < 0 else ""), round(abs(seconds))
-    if whole < 2 * _MINUTE:
-        return f"{sign}{whole} s"
-    if whole < _HOUR:
-        return f"{sign}{round(whole / _MINUTE)} min"
-    minutes = round(whole / _MINUTE)
-    if whole < 2 * _DAY:
-        return f"{sign}{minutes // 60} h {minutes % 60:02d} min"
-    hours = round(whole / _HOUR)
-    return f"{sign}{hours // 24} d {hours % 24} h"
-
-
 def lag(seconds: float) -> str:
     """A landing lag: how long after (or before) the day ended, UTC."""
     return f"{duration(abs(seconds))} {'after' if seconds >= 0 else 'before'} the day ended"
@@ -94,17 +58,6 @@ def lag(seconds: float) -> str:
 def percent(share: float | None) -> str:
     """`3.1%`; a dash where nothing can be divided."""
     return "–" if share is None or share != share else f"{share:.1%}"  # noqa: PLR0124, RUF001
-
-
-def moment(at: datetime) -> str:
-    """`2026-11-23 09:40`, UTC."""
-    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M")
-
-
-def long_moment(at: datetime) -> str:
-    """`Thu 19 Nov 2026, 06:21`, UTC: for sentences."""
-    at = at.astimezone(UTC)
-    return f"{day(at)} {at:%Y, %H:%M}"
 
 
 def short_moment(at: datetime) -> str:
@@ -130,6 +83,6 @@ def month(value: date) -> str:
 
 WORDS: Final[dict[str, Callable[..., str]]] = {
     word.__name__: word
-    for word in (clean, shorten, count, duration, percent, moment, long_moment, short_moment, machine_moment, day)
+    for word in (clean, shorten, count, duration, percent, minute, short_moment, machine_moment, day)
 }
 """The words that templates use, by name."""

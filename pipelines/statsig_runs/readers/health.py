@@ -1,0 +1,114 @@
+"""How each source is and what is in flight: read once, for `status`, `check`, the page and its picture.
+
+Knows the marts and raw tables that tell it, and the one order and the one words of a source's health.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from statsig_runs.readers.published import Row, fetch_rows
+
+if TYPE_CHECKING:
+    import duckdb
+
+HEALTH_WORDS: Final = {
+    "failing": "failing",
+    "stalled": "stalled",
+    "incomplete": "incomplete",
+    "recovering": "recovering",
+    "never_finished": "not finished yet",
+    "healthy": "healthy",
+}
+"""Each health as people read it, the worst first: everything is shown in this order."""
+
+# overdue: the dates that `source_status` counts, which looks back over `completeness_days`
+# unsuccessful: why a source is not healthy is how its newest unsuccessful bucket ended
+# troubles: since when, the first error or the last event of the oldest unsuccessful bucket after the newest success
+_SOURCES: Final = """
+    with overdue as (
+        select dates.source, list({'date_stamp': date_stamp, 'expected_by': expected_by, 'state': state}
+            order by date_stamp) as overdue_dates
+        from fct_date_freshness as dates
+        inner join source_status using (source)
+        where is_overdue and date_stamp >= oldest_overdue_date
+        group by dates.source
+    ),
+    ranked as (
+        select
+            source, run_id, date_stamp, outcome, coalesce(first_error_at, last_event_at) as troubled_at,
+            row_number() over (partition by source order by created_at desc, run_id desc, date_stamp desc) as position
+        from fct_source_dates
+        where source in (select source from source_status where health <> 'healthy')
+    ),
+    unsuccessful as (
+        select source, arg_min(run_id, position) as run_id, arg_min(date_stamp, position) as date_stamp
+        from ranked
+        where outcome in ('failed', 'stalled')
+        group by source
+    ),
+    endings as (
+        select events.source, max_by(events.status, events.event_index) as status
+        from source_date_status_events as events
+        inner join unsuccessful using (source, run_id, date_stamp)
+        group by events.source
+    ),
+    successes as (
+        select source, min(position) as position from ranked where outcome = 'succeeded' group by source
+    ),
+    troubles as (
+        select ranked.source, min(troubled_at) as troubled_since
+        from ranked
+        left join successes using (source)
+        where outcome in ('failed', 'stalled') and ranked.position < coalesce(successes.position, ranked.position + 1)
+        group by ranked.source
+    )
+    select
+        source_status.*,
+        coalesce(overdue_dates, []) as overdue_dates,
+        troubled_since,
+        unsuccessful.run_id as unsuccessful_run_id,
+        unsuccessful.date_stamp as unsuccessful_date_stamp,
+        endings.status as unsuccessful_status
+    from source_status
+    left join overdue using (source)
+    left join troubles using (source)
+    left join unsuccessful using (source)
+    left join endings using (source)
+    order by
+        list_position(?, health), overdue_date_count desc, last_succeeded_at nulls first, source_status.source
+"""
+
+# a run that was just enqueued has no bucket yet, and one that names no source may have buckets all the same
+_IN_FLIGHT: Final = """
+    select fct_in_flight_runs.*, coalesce(named.sources, []) as sources
+    from fct_in_flight_runs
+    left join (
+        select run_id, list(source order by source) as sources
+        from (
+            select run_id, source from ingestion_run_sources
+            union
+            select run_id, source from fct_source_dates
+        ) as listed
+        group by run_id
+    ) as named using (run_id)
+    order by is_late desc nulls last, created_at, run_id
+"""
+
+
+def read_sources(connection: duckdb.DuckDBPyConnection) -> list[Row]:
+    """The rows of `source_status`, the worst first: by health, by overdue dates, by how long ago they succeeded.
+
+    Each has more columns. `overdue_dates` are those of the last `completeness_days`, oldest first, each with its
+    `date_stamp`, `expected_by` and `state`. Null for a healthy one are `troubled_since` and how its newest unsuccessful
+    bucket ended: `unsuccessful_run_id`, `unsuccessful_date_stamp`, `unsuccessful_status`.
+
+    Args:
+        connection: of `published.reading`.
+    """
+    return fetch_rows(connection, _SOURCES, [list(HEALTH_WORDS)])
+
+
+def read_in_flight(connection: duckdb.DuckDBPyConnection) -> list[Row]:
+    """The rows of `fct_in_flight_runs`, the late ones first, then the oldest; each with its `sources`."""
+    return fetch_rows(connection, _IN_FLIGHT)
