@@ -13,7 +13,7 @@ import yaml
 from statsig_runs.api.client import BASE_URL, RATE_LIMITS
 from statsig_runs.errors import ConfigurationError
 from statsig_runs.packaged import packaged
-from statsig_runs.settings import Checks, Settings, load_settings, packaged_defaults
+from statsig_runs.settings import Checks, Settings, SourceChecks, load_settings, packaged_defaults
 
 
 @pytest.fixture(autouse=True)
@@ -164,11 +164,51 @@ def test_telemetry_is_off_unless_the_user_turns_it_on(empty_folder: Path) -> Non
     assert run() == "True"
 
 
+def test_a_source_may_have_thresholds_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings().checks.sources == {}
+    own = '{"Web \u202e events.1": {"max_overdue_dates": 2}, "Weekly": {"max_hours_since_success": "200"}}'
+    monkeypatch.setenv("SOURCES__STATSIG_RUNS__CHECKS__SOURCES", own)
+    assert load_settings().checks.sources == {
+        "Web \u202e events.1": SourceChecks(max_overdue_dates=2),
+        "Weekly": SourceChecks(max_hours_since_success=200.0),
+    }
+
+
+def test_thresholds_of_a_source_stand_in_a_table_with_its_name(empty_folder: Path) -> None:
+    (empty_folder / ".dlt").mkdir()
+    tables = '[sources.statsig_runs.checks.sources."Web events"]\nmax_overdue_dates = 2\n'
+    (empty_folder / ".dlt" / "config.toml").write_text(tables)
+    code = "from statsig_runs.settings import load_settings; print(load_settings().checks.sources)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=empty_folder)
+    assert done.stdout == "{'Web events': SourceChecks(max_hours_since_success=None, max_overdue_dates=2)}\n"
+
+
+@pytest.mark.parametrize(
+    ("own", "told"),
+    [
+        (
+            '{"Web": {"max_late_runs": 1}}',
+            r'sources\."Web"\.max_late_runs does not exist: a source has max_',
+        ),
+        ('{"Web": 1}', "must have a table for each source"),
+        ("[]", "must have a table for each source"),
+        ("Web", "must have a table for each source"),
+        ('{"Web": {"max_overdue_dates": "many"}}', "must be of type int, not 'many'"),
+    ],
+)
+def test_thresholds_that_cannot_be_read_say_how_they_are_written(
+    own: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCES__STATSIG_RUNS__CHECKS__SOURCES", own)
+    with pytest.raises(ConfigurationError, match=told):
+        load_settings()
+
+
 def test_every_setting_but_the_secrets_has_its_default_in_the_packaged_file() -> None:
     section = packaged_defaults()["sources"]["statsig_runs"]
     secrets = {"api_key", "slack_incoming_hook"}
     assert set(section) == {each.name for each in fields(Settings)} - secrets
-    assert set(section["checks"]) == {each.name for each in fields(Checks)}
+    assert set(section["checks"]) == {each.name for each in fields(Checks)} - {"sources"}
     assert packaged("sql").joinpath("dbt_project.yml").is_file()
 
 

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import tomllib
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
@@ -27,17 +28,32 @@ _WHERE_SETTINGS_ARE: Final = frozenset({"DLT_PROJECT_DIR", "DLT_CONFIG_FOLDER"})
 
 
 @dataclass(frozen=True, slots=True)
+class SourceChecks:
+    """Thresholds of one source; those that are None are the ones of all sources."""
+
+    max_hours_since_success: float | None = None
+    max_overdue_dates: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Checks:
-    """Thresholds of `statsig-runs check`; a threshold of None, or one below zero, is not checked."""
+    """Thresholds of `statsig-runs check`; a threshold of None, or one below zero, is not checked.
+
+    `sources` has thresholds for single sources. `repeat_hours` is the age from which on `--notify` tells a missed check
+    again; a negative one for never.
+    """
 
     max_hours_since_load: float | None = None
     max_hours_since_success: float | None = None
+    max_overdue_dates: int | None = None
     ignored_sources: tuple[str, ...] = ()
     max_final_error_rate: float | None = None
     error_rate_days: int = 7
     max_late_runs: int | None = None
     max_findings: int | None = None
     ignored_findings: tuple[str, ...] = ()
+    repeat_hours: float = 24.0
+    sources: Mapping[str, SourceChecks] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +127,7 @@ def load_settings(**overrides: Any) -> Settings:
     try:
         prepare_dlt()
         values = {name: _read(name, overrides.get(name)) for name in _KINDS}
-        checks = {name: _read(f"checks.{name}") for name in _CHECK_KINDS}
+        checks = {name: _read(f"checks.{name}") for name in _CHECK_KINDS} | {"sources": _read_sources()}
     except ConfigurationError:
         raise
     except Exception as error:  # noqa: BLE001  dlt and the parsers below it raise what they like
@@ -169,13 +185,16 @@ _KINDS: Final[dict[str, type]] = {
 _CHECK_KINDS: Final[dict[str, type]] = {
     "max_hours_since_load": float,
     "max_hours_since_success": float,
+    "max_overdue_dates": int,
     "ignored_sources": tuple,
     "max_final_error_rate": float,
     "error_rate_days": int,
     "max_late_runs": int,
     "max_findings": int,
     "ignored_findings": tuple,
+    "repeat_hours": float,
 }
+_SOURCE_KINDS: Final[dict[str, type]] = {"max_hours_since_success": float, "max_overdue_dates": int}
 _LONGEST_DAYS: Final = 36_500
 """A century: dates end not far beyond."""
 _FARTHEST_ZONE: Final = 14
@@ -188,7 +207,7 @@ def _path(name: str) -> str:
     return f"runtime.{name}" if name == "slack_incoming_hook" else f"{SECTION}.{name}"
 
 
-SETTINGS: Final = frozenset(map(_path, (*_KINDS, *(f"checks.{name}" for name in _CHECK_KINDS))))
+SETTINGS: Final = frozenset(map(_path, (*_KINDS, *(f"checks.{name}" for name in (*_CHECK_KINDS, "sources")))))
 """Every setting by its whole name."""
 
 
@@ -200,8 +219,34 @@ def _read(name: str, override: Any = None) -> Any:
     value = override
     if value is None:
         value = (dlt.secrets if name in _SECRETS else dlt.config).get(path)
-    if value is None:
+    return None if value is None else _as(kind, value, path, is_secret=name in _SECRETS)
+
+
+def _read_sources() -> dict[str, SourceChecks] | None:
+    """A table for each source; in the environment, all of them as one JSON object."""
+    import dlt
+
+    path = _path("checks.sources")
+    tables: Any = dlt.config.get(path)
+    if tables is None:
         return None
+    with suppress(ValueError):
+        tables = json.loads(tables) if isinstance(tables, str) else tables
+    if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
+        raise ConfigurationError(f'The setting {path} must have a table for each source, as in [{path}."Web events"].')
+    for source, table in tables.items():
+        if unknown := sorted(table.keys() - _SOURCE_KINDS.keys()):
+            raise ConfigurationError(
+                f"The setting {path}.{json.dumps(source)}.{unknown[0]} does not exist: a source has "
+                f"{' and '.join(_SOURCE_KINDS)}."
+            )
+    return {
+        source: SourceChecks(**{name: _as(_SOURCE_KINDS[name], value, path) for name, value in table.items()})
+        for source, table in tables.items()
+    }
+
+
+def _as(kind: type, value: Any, path: str, *, is_secret: bool = False) -> Any:
     try:
         if kind is tuple:
             if isinstance(value, str):  # from the environment: a JSON list, or names with commas between
@@ -211,7 +256,7 @@ def _read(name: str, override: Any = None) -> Any:
             raise TypeError  # noqa: TRY301
         return kind(value)
     except (TypeError, ValueError):
-        shown = "" if name in _SECRETS else f", not {value!r}"
+        shown = "" if is_secret else f", not {value!r}"
         raise ConfigurationError(f"The setting {path} must be of type {kind.__name__}{shown}.") from None
 
 

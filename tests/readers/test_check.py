@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import socket
 import threading
 from collections.abc import Iterator
@@ -15,10 +16,12 @@ import pytest
 
 from statsig_runs.errors import ConfigurationError
 from statsig_runs.readers import notify
-from statsig_runs.readers.check import Result, lines, run_checks, slack_text, summary
+from statsig_runs.readers.check import Result, run_checks
+from statsig_runs.readers.check_text import lines, slack_text, summary
 from statsig_runs.readers.notify import NotificationError, check_hook, post
 from statsig_runs.readers.published import reading
-from statsig_runs.settings import Checks, load_settings
+from statsig_runs.readers.told import News
+from statsig_runs.settings import Checks, SourceChecks, load_settings
 from statsig_runs.warehouse import Warehouse
 from tests.support.certificates import Authority
 from tests.support.published_runs import HOSTILE, LONG, NOW, PATIENT, run_command
@@ -93,9 +96,9 @@ def test_a_source_that_never_succeeded_has_the_time_since_its_first_run(publishe
     assert figures(check(published, max_hours_since_success=30)) == [
         ("Metrics", False, 31.0, "incomplete, last success 2024-03-14 02:00 UTC"),
         ("Events 2", True, 30.0, "failing, last success 2024-03-14 03:00 UTC"),
+        (HOSTILE, True, 1.0, "not finished yet, never succeeded, first run 2024-03-15 08:00 UTC"),
+        (LONG, True, 1.0, "not finished yet, never succeeded, first run 2024-03-15 08:00 UTC"),
         ("Events 1", True, 5.5, "healthy, last success 2024-03-15 03:30 UTC"),
-        (HOSTILE, True, 1.0, "never finished, never succeeded, first run 2024-03-15 08:00 UTC"),
-        (LONG, True, 1.0, "never finished, never succeeded, first run 2024-03-15 08:00 UTC"),
     ]
 
 
@@ -104,10 +107,10 @@ def test_an_age_that_counts_from_the_future_is_unknown_and_missed(published: War
     results = check(published, now, max_hours_since_load=26, max_hours_since_success=36)
     assert [result for result in results if result.is_met or result.figure is not None] == []
     told = {result.source: result.detail for result in results}
-    assert told[None] == "newest fetch 2024-03-15 09:00 UTC, which is 250 d in the future: a clock is or was wrong"
-    assert told["Events 2"].startswith("failing, last success 2024-03-14 03:00 UTC, which is 249 d in the future")
+    assert told[None] == "newest fetch 2024-03-15 09:00 UTC, which is 250 d 0 h in the future: a clock is or was wrong"
+    assert told["Events 2"].startswith("failing, last success 2024-03-14 03:00 UTC, which is 248 d 18 h in the future")
     assert told[HOSTILE].startswith(
-        "never finished, never succeeded, first run 2024-03-15 08:00 UTC, which is 250 d in"
+        "not finished yet, never succeeded, first run 2024-03-15 08:00 UTC, which is 249 d 23 h in"
     )
     assert "-" in {cell for line, _ in lines(results) for cell in line.split("  ")}
 
@@ -128,28 +131,38 @@ def test_a_clock_that_is_a_little_behind_the_one_that_fetched_is_no_fault(publis
 def test_hours_since_success_go_on_while_no_sync_runs(published: Warehouse):
     results = check(published, NOW + timedelta(hours=10), max_hours_since_success=36)
     assert [(result.source, result.figure) for result in results if not result.is_met] == [
-        ("Metrics", 41.0),
         ("Events 2", 40.0),
+        ("Metrics", 41.0),
     ]
 
 
 def test_a_retired_source_can_be_ignored(published: Warehouse):
     results = check(published, max_hours_since_success=30, ignored_sources=("Metrics", HOSTILE))
-    assert [result.source for result in results] == ["Events 2", "Events 1", LONG]
+    assert [result.source for result in results] == ["Events 2", LONG, "Events 1"]
 
 
 def test_the_final_error_rate_is_that_of_the_runs_of_the_last_days(published: Warehouse):
-    assert figures(check(published, max_final_error_rate=0.1)) == [
-        (None, False, 1 / 9, "1 failed of 9 finished since 2024-03-08 09:00 UTC")
+    assert figures(check(published, max_final_error_rate=0.09)) == [
+        (None, False, 0.1, "1 failed, at least in part, of 10 finished since 2024-03-08")
     ]
-    assert figures(check(published, max_final_error_rate=0.5, error_rate_days=1)) == [
-        (None, True, 0.5, "1 failed of 2 finished since 2024-03-14 09:00 UTC")
+    assert figures(check(published, max_final_error_rate=0.25, error_rate_days=1)) == [
+        (None, True, 0.25, "1 failed, at least in part, of 4 finished since 2024-03-14")
     ]
+
+
+def test_the_final_error_rate_is_that_of_the_marts(published: Warehouse):
+    [result] = check(published, max_final_error_rate=0, error_rate_days=30)
+    with reading(published) as connection:
+        [(rate,)] = connection.execute(
+            "select sum(final_error_rate * finished_count) / sum(finished_count) from agg_daily"
+        ).fetchall()
+    assert result.figure == pytest.approx(rate)
+    assert result.detail == "1 failed, at least in part, of 23 finished since 2024-02-14"
 
 
 def test_without_a_finished_run_there_is_no_error_rate_to_miss(published: Warehouse):
     assert figures(check(published, NOW + timedelta(days=30), max_final_error_rate=0)) == [
-        (None, True, None, "0 failed of 0 finished since 2024-04-07 09:00 UTC")
+        (None, True, None, "0 failed, at least in part, of 0 finished since 2024-04-07")
     ]
 
 
@@ -170,7 +183,7 @@ def test_a_copy_without_runs_misses_the_check_of_the_load(without_runs: Warehous
     )
     assert [(result.name, result.is_met, result.detail) for result in results] == [
         ("hours_since_load", False, "no run was ever loaded"),
-        ("final_error_rate", True, "0 failed of 0 finished since 2024-03-08 09:00 UTC"),
+        ("final_error_rate", True, "0 failed, at least in part, of 0 finished since 2024-03-08"),
         ("findings", True, ""),
     ]
 
@@ -192,44 +205,101 @@ def test_the_package_sets_every_threshold():
     assert load_settings().checks == Checks(
         max_hours_since_load=26.0,
         max_hours_since_success=36.0,
+        max_overdue_dates=0,
         ignored_sources=(),
         max_final_error_rate=0.1,
         error_rate_days=7,
         max_late_runs=0,
         max_findings=0,
         ignored_findings=("level_mismatch", "unrequested_date"),
+        repeat_hours=24.0,
+        sources={},
     )
 
 
 def test_the_missed_come_first_with_figure_and_threshold(published: Warehouse):
-    results = check(published, max_late_runs=1, max_final_error_rate=0.1, max_hours_since_load=26)
+    results = check(published, max_late_runs=1, max_final_error_rate=0.05, max_hours_since_load=26)
     assert list(lines(results)) == [
         ("1 of 3 checks is missed.", "bold red"),
-        ("MISSED  final error rate  11.1 %  at most 10.0 %  1 failed of 9 finished since 2024-03-08 09:00 UTC", "red"),
+        (
+            "MISSED  final error rate  10.0 %  at most 5.0 %   {}".format(
+                "1 failed, at least in part, of 10 finished since 2024-03-08"
+            ),
+            "red",
+        ),
         ("met     hours since load   0.0 h  at most 26.0 h  newest fetch 2024-03-15 09:00 UTC", ""),
         ("met     late runs              1  at most 1       late", ""),
     ]
     assert summary(results[1:]) == "All checks are met."
 
 
+SENTENCE = [("name", "Orders"), ("text", " is in and complete, through 2024-03-14")]
+
+
 def test_a_hostile_name_formats_nothing_and_calls_nobody_in_slack(published: Warehouse):
     results = check(published, NOW + timedelta(hours=36), max_hours_since_success=36)
-    text = slack_text(results, "shop")
-    assert text.splitlines()[0] == "*statsig-runs check of shop*: 5 of 5 checks are missed."
-    [line] = [line for line in text.splitlines() if "red" in line]
+    text = slack_text(results, News(missed=results), [("name", HOSTILE), ("text", " is failing")], "shop")
+    assert text.splitlines()[:2] == [
+        "*statsig-runs check of shop*: 5 of 5 checks are missed.",
+        "`[red]\\x1b[31m&lt;!channel&gt; &amp; '@\u200bhere'\\n\\u20…` is failing.",
+    ]
+    [line] = [line for line in text.splitlines()[2:] if "red" in line]
     assert line == (
         "• hours since success of `[red]\\x1b[31m&lt;!channel&gt; &amp; '@\u200bhere'\\n\\u20…`: "
         "37.0 h, at most 36.0 h; "
-        "`never finished, never succeeded, first run 2024-03-15 08:00 UTC`"
+        "`not finished yet, never succeeded, first run 2024-03-15 08:00 UTC`"
     )
-    assert len(text.splitlines()) == 6
+    assert len(text.splitlines()) == 7
     assert max(map(len, text.splitlines())) < 200
 
 
 def test_a_message_stays_short_however_much_is_missed():
     results = [Result("hours_since_success", f"Source {n}", False, 40.0, 36.0, "failing") for n in range(300)]
-    told = slack_text(results).splitlines()
-    assert (len(told), told[-1]) == (22, "… and 280 more")
+    told = slack_text(results, News(missed=results, known=7), SENTENCE).splitlines()
+    assert (len(told), told[-2:]) == (24, ["… and 280 more", "7 more are still missed, as told before."])
+
+
+def test_an_overdue_date_is_missed_and_says_since_when(published: Warehouse):
+    results = check(published, max_overdue_dates=0)
+    assert figures(results)[0] == ("Metrics", False, 1, "14 Mar, since 2024-03-15 04:00 UTC")
+    assert {result.source: result.figure for result in results[1:]} == {
+        "Events 2": 0,
+        HOSTILE: 0,
+        LONG: 0,
+        "Events 1": 0,
+    }
+    assert all(result.is_met for result in check(published, max_overdue_dates=1))
+    assert [r.source for r in check(published, max_overdue_dates=0, ignored_sources=("Metrics",)) if not r.is_met] == []
+
+
+def test_a_source_has_its_own_thresholds_over_those_of_all(published: Warehouse):
+    own = {
+        "Metrics": SourceChecks(max_hours_since_success=200, max_overdue_dates=1),
+        "Events 2": SourceChecks(max_hours_since_success=-1),
+        "Events 1": SourceChecks(max_hours_since_success=5),
+    }
+    results = check(published, max_hours_since_success=30, max_overdue_dates=0, sources=own)
+    assert [(r.source, r.name, r.threshold) for r in results if not r.is_met] == [
+        ("Events 1", "hours_since_success", 5)
+    ]
+    tried = {(result.source, result.name): result.threshold for result in results}
+    assert tried["Metrics", "hours_since_success"] == 200
+    assert tried["Metrics", "overdue_dates"] == 1
+    assert ("Events 2", "hours_since_success") not in tried
+    assert tried["Events 2", "overdue_dates"] == 0
+    assert tried[LONG, "hours_since_success"] == 30
+
+
+def test_a_threshold_of_one_source_is_enough_to_check_something(published: Warehouse):
+    results = check(published, sources={"Metrics": SourceChecks(max_overdue_dates=0)})
+    assert [(result.source, result.is_met) for result in results] == [("Metrics", False)]
+
+
+def test_a_threshold_for_a_source_that_does_not_exist_says_which_was_meant(
+    published: Warehouse, caplog: pytest.LogCaptureFixture
+):
+    check(published, max_overdue_dates=5, sources={"events 3": SourceChecks(max_overdue_dates=1)})
+    assert "name a source that no run names, 'events 3'. Did you mean 'Events " in caplog.text
 
 
 def test_a_message_is_posted_as_json(webhook: Webhook):
@@ -332,20 +402,28 @@ def test_the_command_prints_json_and_exits_with_5_all_the_same(folder: Path, tmp
     }
 
 
-def test_the_command_posts_what_is_missed(folder: Path, webhook: Webhook):
-    done = run_command(folder, "check", "--notify", "--log-level", "debug", **PATIENT, **{HOOK: webhook.url})
+@pytest.fixture
+def own_folder(folder: Path, tmp_path: Path) -> Path:
+    """A copy of `folder` with a state of its own, in which nothing was told yet."""
+    return Path(shutil.copytree(folder, tmp_path / "own"))
+
+
+def test_the_command_posts_what_is_missed(own_folder: Path, webhook: Webhook):
+    done = run_command(own_folder, "check", "--notify", "--log-level", "debug", **PATIENT, **{HOOK: webhook.url})
     assert done.code == 5
-    assert webhook.posted == [
-        (
-            SECRET,
-            {"text": "*statsig-runs check*: 1 of 3 checks is missed.\n• late runs: 1, at most 0; `late`"},
-        )
-    ]
+    [(path, posted)] = webhook.posted
+    first, sentence, *items = posted["text"].splitlines()
+    assert (path, first, items) == (
+        SECRET,
+        "*statsig-runs check*: 1 of 3 checks is missed.",
+        ["• late runs: 1, at most 0; `late`"],
+    )
+    assert sentence.startswith("1 of 5 sources is in and complete, through 2024-03-14; failing: `Events 2`;")
     assert "sEcReT" not in done.out + done.err
 
 
 @pytest.mark.parametrize("answer", ["HTTP 404", "a redirect", "nobody", "malformed"])
-def test_the_address_is_in_no_output_whatever_becomes_of_the_message(folder: Path, webhook: Webhook, answer: str):
+def test_the_address_is_in_no_output_whatever_becomes_of_the_message(own_folder: Path, webhook: Webhook, answer: str):
     def malformed(connection: socket.socket, _: int) -> None:
         connection.sendall(b"HTTP/1.1 500 no\r\nno header at all\r\nContent-Length: 0\r\n\r\n")
 
@@ -357,10 +435,40 @@ def test_the_address_is_in_no_output_whatever_becomes_of_the_message(folder: Pat
             with socket.create_server(("127.0.0.1", 0)) as closed:
                 hook = f"http://127.0.0.1:{closed.getsockname()[1]}{SECRET}"
         webhook.status = 302 if answer == "a redirect" else 404
-        done = run_command(folder, "check", "--notify", "--log-level", "debug", **PATIENT, **{HOOK: hook})
+        done = run_command(own_folder, "check", "--notify", "--log-level", "debug", **PATIENT, **{HOOK: hook})
     assert done.code == 5
     assert "nobody was notified" in done.err
     assert "sEcReT" not in done.out + done.err
+
+
+def test_the_command_tells_once_what_is_missed_and_once_that_it_is_met_again(own_folder: Path, webhook: Webhook):
+    def notify(max_late_runs: int, **environment: str) -> int:
+        variables = {**PATIENT, f"{CHECKS}MAX_LATE_RUNS": str(max_late_runs), HOOK: webhook.url, **environment}
+        return run_command(own_folder, "check", "--notify", **variables).code
+
+    webhook.status = 500
+    assert (notify(0), len(webhook.posted)) == (5, 1)  # not delivered: it is told again
+    webhook.status = 200
+    assert (notify(0), len(webhook.posted)) == (5, 2)
+    assert (notify(0), len(webhook.posted)) == (5, 2)
+    assert (notify(0, **{f"{CHECKS}REPEAT_HOURS": "0"}), len(webhook.posted)) == (5, 3)
+    assert (notify(1), len(webhook.posted)) == (0, 4)
+    first, _, *items = webhook.posted[-1][1]["text"].splitlines()
+    assert (first, items) == (
+        "*statsig-runs check*: All checks are met.",
+        ["• met again: late runs: 1, at most 1"],
+    )
+    assert (notify(1), len(webhook.posted)) == (0, 4)
+    assert (notify(0), len(webhook.posted)) == (5, 5)
+
+
+def test_that_all_is_met_again_is_no_failure_where_nobody_can_be_told(own_folder: Path, webhook: Webhook):
+    variables = {**PATIENT, HOOK: webhook.url}
+    run_command(own_folder, "check", "--notify", **variables)
+    webhook.status = 404
+    done = run_command(own_folder, "check", "--notify", **variables, **{f"{CHECKS}MAX_LATE_RUNS": "1"})
+    assert done.code == 0
+    assert "nobody was notified" in done.err
 
 
 def test_notifying_without_an_address_says_where_to_put_it(folder: Path):

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from statsig_runs.cli.common import common, open_project, regular_file
 from statsig_runs.errors import CheckFailedError, ConfigurationError, StorageError
+
+if TYPE_CHECKING:
+    from statsig_runs.readers.check import Result
+    from statsig_runs.readers.sentence import Parts
+    from statsig_runs.settings import Settings
+
+log = logging.getLogger(__name__)
 
 _EXAMPLES: Final = """\b
 Examples:
@@ -149,45 +157,59 @@ def status(database: Path, *, as_json: bool) -> None:
 @common
 @click.option("--json", "as_json", is_flag=True, help="Print the results as one JSON object.")
 @click.option(
-    "--notify", is_flag=True, help="Post what is missed to the Slack webhook of the settings; nothing when all is met."
+    "--notify",
+    is_flag=True,
+    help="Post to the Slack webhook of the settings what is missed, and once what is met again.",
 )
 def check(database: Path, *, as_json: bool, notify: bool) -> None:
     """Compare the published data with the thresholds of the settings; exit code 5 when one is missed.
 
-    The thresholds are under [sources.statsig_runs.checks]; -1 switches one off. Ages are counted to now, so a sync that
-    no longer runs is noticed. The webhook is slack_incoming_hook under [runtime] in .dlt/secrets.toml, or
-    RUNTIME__SLACK_INCOMING_HOOK.
+    The thresholds are under [sources.statsig_runs.checks], those of single sources in tables under it; -1 switches one
+    off. Ages are counted to now, so a sync that no longer runs is noticed. The webhook is slack_incoming_hook under
+    [runtime] in .dlt/secrets.toml, or RUNTIME__SLACK_INCOMING_HOOK. What it was told it is not told again within
+    repeat_hours.
     """
-    from statsig_runs.readers.check import lines, run_checks, slack_text, summary
+    from statsig_runs.readers.check import run_checks
+    from statsig_runs.readers.check_text import lines, summary
     from statsig_runs.readers.display import plain
-    from statsig_runs.readers.notify import NotificationError, check_hook, post
-    from statsig_runs.readers.published import reading
+    from statsig_runs.readers.health import read_sources
+    from statsig_runs.readers.notify import check_hook
+    from statsig_runs.readers.published import newest_fetch, reading
+    from statsig_runs.readers.sentence import build_answer
 
     warehouse, settings = open_project(database)
     hook = check_hook(settings.slack_incoming_hook) if notify else None
     now = datetime.now(UTC)
     with reading(warehouse) as connection:
         results = run_checks(connection, settings.checks, now)
+        as_of, sources = newest_fetch(connection), read_sources(connection)
+    sentence = build_answer(as_of, sources, now, settings.checks.max_hours_since_load)
     is_met = all(result.is_met for result in results)
     if as_json:
-        _print_json(
-            {
-                "is_met": is_met,
-                "checked_at": plain(now),
-                "checks": [r.to_json() for r in results],
-            }
-        )
+        _print_json({"is_met": is_met, "checked_at": plain(now), "checks": [r.to_json() for r in results]})
     else:
         _print_lines(lines(results))
-    if is_met:
-        return
-    told = summary(results)
-    if hook:
+    undelivered = _notify(hook, results, sentence, warehouse.state, settings, now) if hook else ""
+    if not is_met:
+        raise CheckFailedError(f"{summary(results)} {undelivered}".strip())
+    if undelivered:
+        log.error("%s", undelivered)
+
+
+def _notify(hook: str, results: list[Result], sentence: Parts, state: Path, settings: Settings, now: datetime) -> str:
+    """Post what is news, and remember that. Returns what kept it from being delivered, if anything did."""
+    from statsig_runs.readers.check_text import slack_text
+    from statsig_runs.readers.notify import NotificationError, post
+    from statsig_runs.readers.told import find_news, read_told, write_told
+
+    news = find_news(results, read_told(state), now, settings.checks.repeat_hours)
+    if news:
         try:
-            post(hook, slack_text(results, settings.project))
+            post(hook, slack_text(results, news, sentence, settings.project))
         except NotificationError as error:
-            told = f"{told} {error}"
-    raise CheckFailedError(told)
+            return str(error)
+        write_told(state, news.told)
+    return ""
 
 
 def _print_json(content: dict[str, Any]) -> None:

@@ -7,30 +7,27 @@ would be met for ever. What is late, or found, is as of the last fetch, like the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import logging
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from statsig_runs.errors import ConfigurationError
-from statsig_runs.readers.display import age, align, duration, moment, plain, visible
-from statsig_runs.readers.published import fetch_rows, newest_fetch
+from statsig_runs.readers.display import age, duration, moment, near, plain, visible
+from statsig_runs.readers.health import HEALTH_WORDS, read_sources
+from statsig_runs.readers.published import Row, fetch_rows, newest_fetch
+from statsig_runs.readers.sentence import say_dates
+from statsig_runs.settings import Checks, SourceChecks
 
 if TYPE_CHECKING:
     import duckdb
 
-    from statsig_runs.settings import Checks
 
-_UNITS: Final = {
-    "hours_since_load": "h",
-    "hours_since_success": "h",
-    "final_error_rate": "%",
-    "late_runs": "",
-    "findings": "",
-}
+log = logging.getLogger(__name__)
+
 _NAMED: Final = 3
 _NAME_WIDTH: Final = 40
-_SLACK_LINES: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +68,9 @@ def run_checks(connection: duckdb.DuckDBPyConnection, checks: Checks, now: datet
     results: list[Result] = []
     if (limit := _limit_of(checks.max_hours_since_load)) is not None:
         results.append(_check_load(connection, limit, now))
-    if (limit := _limit_of(checks.max_hours_since_success)) is not None:
-        results += _check_sources(connection, limit, checks.ignored_sources, now)
+    results += _check_sources(connection, checks, now)
     if (limit := _limit_of(checks.max_final_error_rate)) is not None:
-        results.append(_check_error_rate(connection, limit, since))
+        results.append(_check_error_rate(connection, limit, since.date()))
     if (limit := _limit_of(checks.max_late_runs)) is not None:
         results.append(_check_late_runs(connection, limit))
     if (limit := _limit_of(checks.max_findings)) is not None:
@@ -82,48 +78,6 @@ def run_checks(connection: duckdb.DuckDBPyConnection, checks: Checks, now: datet
     if not results:
         raise ConfigurationError("Nothing is checked: no threshold is set under [sources.statsig_runs.checks].")
     return sorted(results, key=lambda result: result.is_met)
-
-
-def summary(results: list[Result]) -> str:
-    """One sentence: `2 of 9 checks are missed.` or `All checks are met.`."""
-    missed = sum(not result.is_met for result in results)
-    return (
-        f"{missed} of {len(results)} checks {'is' if missed == 1 else 'are'} missed."
-        if missed
-        else "All checks are met."
-    )
-
-
-def lines(results: list[Result]) -> Iterator[tuple[str, str]]:
-    """A line for each result and its style for rich, after one that sums them up."""
-    yield summary(results), "bold green" if all(result.is_met for result in results) else "bold red"
-    rows = align(
-        [["met" if r.is_met else "MISSED", _named(r), _figure(r), _limit(r), r.detail] for r in results], right=[2]
-    )
-    for result, line in zip(results, rows, strict=True):
-        yield line, "" if result.is_met else "red"
-
-
-def slack_text(results: list[Result], project: str = "") -> str:
-    """What is missed, in Slack's mrkdwn. A source's name can neither format it, nor call anyone."""
-    missed = [result for result in results if not result.is_met]
-    of_project = f" of {project}" if project else ""
-    told = [f"*statsig-runs check{of_project}*: {summary(results)}"]
-    for result in missed[:_SLACK_LINES]:
-        about = "" if result.source is None else f" of {_code(visible(result.source, _NAME_WIDTH))}"
-        name = result.name.replace("_", " ")
-        told.append(f"• {name}{about}: {_figure(result)}, {_limit(result)}; {_code(result.detail or '-')}")
-    if len(missed) > _SLACK_LINES:
-        told.append(f"… and {len(missed) - _SLACK_LINES} more")
-    return "\n".join(told)
-
-
-_INERT: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "`": "'", "@": "@\u200b"})
-
-
-def _code(text: str) -> str:
-    """As code, where nothing is formatted; other services than Slack would call everyone for `@channel` even so."""
-    return f"`{text.translate(_INERT)}`"
 
 
 def _limit_of(threshold: float | None) -> float | None:
@@ -137,63 +91,92 @@ def _check_load(connection: duckdb.DuckDBPyConnection, threshold: float, now: da
     return _check_age("hours_since_load", None, newest, now, threshold, f"newest fetch {moment(newest)}")
 
 
-def _check_sources(
-    connection: duckdb.DuckDBPyConnection, threshold: float, ignored: Iterable[str], now: datetime
-) -> list[Result]:
-    """A source that never succeeded has the time since its first run, so that a new one may take its time too."""
-    rows = fetch_rows(
-        connection,
-        """
-        with first_runs as (
-            select listed.source, min(runs.created_at) as created_at
-            from (
-                select run_id, source from ingestion_run_sources
-                union
-                select run_id, source from fct_source_dates
-            ) as listed
-            inner join fct_runs as runs using (run_id)
-            group by listed.source
-        )
-        select source, health, last_succeeded_at, first_runs.created_at as first_run_at
-        from source_status left join first_runs using (source)
-        order by coalesce(last_succeeded_at, first_run_at) nulls first, source
-        """,
-    )
+def _check_sources(connection: duckdb.DuckDBPyConnection, checks: Checks, now: datetime) -> list[Result]:
+    """Each source with its own thresholds, where it has some.
+
+    A source that never succeeded has the time since its first run, so that a new one may take its time too.
+    """
+    first_runs = {row["source"]: row["created_at"] for row in fetch_rows(connection, _FIRST_RUNS)}
+    sources = read_sources(connection)
+    _warn_of_unknown(checks, {row["source"] for row in sources})
     results = []
-    for row in rows:
-        if row["source"] in ignored:
+    for row in sources:
+        source = row["source"]
+        if source in checks.ignored_sources:
             continue
-        success, first = row["last_succeeded_at"], row["first_run_at"]
-        detail = f"last success {moment(success)}" if success else f"never succeeded, first run {moment(first)}"
-        detail = f"{row['health'].replace('_', ' ')}, {detail}"
-        results.append(_check_age("hours_since_success", row["source"], success or first, now, threshold, detail))
+        own = checks.sources.get(source, SourceChecks())
+        if (limit := _own_limit(own.max_hours_since_success, checks.max_hours_since_success)) is not None:
+            results.append(_check_success(row, first_runs.get(source), limit, now))
+        if (limit := _own_limit(own.max_overdue_dates, checks.max_overdue_dates)) is not None:
+            results.append(_check_overdue(row, limit, now))
     return results
 
 
-def _check_age(name: str, source: str | None, since: datetime, now: datetime, threshold: float, detail: str) -> Result:
+def _own_limit(own: float | None, of_all: float | None) -> float | None:
+    return _limit_of(of_all if own is None else own)
+
+
+def _warn_of_unknown(checks: Checks, known: set[str]) -> None:
+    for name in sorted({*checks.sources, *checks.ignored_sources} - known):
+        log.warning("the settings of the checks name a source %r, and no run does; %s", name, near(name, known))
+
+
+def _check_success(row: Row, first_run_at: datetime | None, threshold: float, now: datetime) -> Result:
+    success = row["last_succeeded_at"]
+    detail = f"last success {moment(success)}" if success else f"never succeeded, first run {moment(first_run_at)}"
+    detail = f"{HEALTH_WORDS[row['health']]}, {detail}"
+    return _check_age("hours_since_success", row["source"], success or first_run_at, now, threshold, detail)
+
+
+def _check_overdue(row: Row, threshold: float, now: datetime) -> Result:
+    count = row["overdue_date_count"]
+    overdue = row["overdue_dates"]
+    detail = ""
+    if overdue:
+        dates = say_dates([each["date_stamp"] for each in overdue], now.year)
+        detail = f"{dates}, {'' if count == 1 else 'the first '}since {moment(overdue[0]['expected_by'])}"
+    return Result("overdue_dates", row["source"], count <= threshold, count, threshold, detail)
+
+
+_FIRST_RUNS: Final = """
+    select listed.source, min(runs.created_at) as created_at
+    from (
+        select run_id, source from ingestion_run_sources
+        union
+        select run_id, source from fct_source_dates
+    ) as listed
+    inner join fct_runs as runs using (run_id)
+    group by listed.source
+"""
+
+
+def _check_age(
+    name: str, source: str | None, since: datetime | None, now: datetime, threshold: float, detail: str
+) -> Result:
     seconds = age(since, now)
-    if seconds is None:
+    if since and seconds is None:
         ahead = duration((since - now).total_seconds())
         detail += f", which is {ahead} in the future: a clock is or was wrong"
     hours = None if seconds is None else round(seconds / 3600, 3)
     return Result(name, source, hours is not None and hours <= threshold, hours, threshold, detail)
 
 
-def _check_error_rate(connection: duckdb.DuckDBPyConnection, threshold: float, since: datetime) -> Result:
+def _check_error_rate(connection: duckdb.DuckDBPyConnection, threshold: float, since: date) -> Result:
+    """Of the runs that the mart counts as finished; a run that failed in part failed."""
     [row] = fetch_rows(
         connection,
         """
         select
-            count(*) filter (effective_outcome in ('failed', 'stalled')) as failed,
-            count(*) filter (effective_outcome <> 'in_progress') as finished
-        from fct_runs
-        where created_at >= ?
+            coalesce(sum(failed_count + partial_count), 0)::bigint as failed,
+            coalesce(sum(finished_count), 0)::bigint as finished
+        from agg_daily
+        where created_date >= ?
         """,
         [since],
     )
     failed, finished = row["failed"], row["finished"]
     rate = failed / finished if finished else None
-    detail = f"{failed} failed of {finished} finished since {moment(since)}"
+    detail = f"{failed} failed, at least in part, of {finished} finished since {since}"
     return Result("final_error_rate", None, rate is None or rate <= threshold, rate, threshold, detail)
 
 
@@ -226,22 +209,3 @@ def _check_findings(
 def _some(names: list[str]) -> str:
     more = [f"{len(names) - _NAMED} more"] if len(names) > _NAMED else []
     return ", ".join(names[:_NAMED] + more)
-
-
-def _named(result: Result) -> str:
-    name = result.name.replace("_", " ")
-    return name if result.source is None else f"{name}: {visible(result.source, _NAME_WIDTH)}"
-
-
-def _figure(result: Result) -> str:
-    return "-" if result.figure is None else _with_unit(result.figure, _UNITS[result.name])
-
-
-def _limit(result: Result) -> str:
-    return f"at most {_with_unit(result.threshold, _UNITS[result.name])}"
-
-
-def _with_unit(value: float, unit: str) -> str:
-    if unit == "%":
-        return f"{100 * value:.1f} %"
-    return f"{value:.1f} {unit}" if unit else f"{value:g}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -18,6 +18,8 @@ _AS_IT_IS: Final = {type(None), bool, int, str}
 _MINUTE: Final = 60
 _HOUR: Final = 60 * _MINUTE
 _DAY: Final = 24 * _HOUR
+_NEAR: Final = 3
+_NAMES: Final = 10
 _CLOCKS_DIFFER_BY: Final = timedelta(minutes=5)
 """What lies so little in the future is now: the machine that fetched may have another clock than the one that reads."""
 
@@ -58,6 +60,21 @@ def align(rows: Sequence[Sequence[str]], *, right: Sequence[int] = (), rule: boo
             padded.append(padding + text if number in right else text + padding)
         lines.append("  ".join(padded).rstrip())
     return lines
+
+
+def near(name: str, names: Iterable[str]) -> str:
+    """What else somebody may have meant: `did you mean 'Orders'?`, or which names there are."""
+    from difflib import get_close_matches
+
+    there = sorted(names)
+    folded = {each.casefold(): each for each in there}
+    meant = [folded[each] for each in get_close_matches(name.casefold(), folded, n=_NEAR)]
+    if meant:
+        return f"did you mean {' or '.join(repr(visible(each, 60)) for each in meant)}?"
+    if not there:
+        return "there is none yet"
+    more = f" and {len(there) - _NAMES:,} more" if len(there) > _NAMES else ""
+    return f"there are {', '.join(repr(visible(each, 60)) for each in there[:_NAMES])}{more}"
 
 
 def wrap(text: str, width: int) -> list[str]:
