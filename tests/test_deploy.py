@@ -13,6 +13,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,8 +27,11 @@ DEPLOY = Path(__file__).parents[1] / "deploy"
 FILES = sorted(path for path in DEPLOY.rglob("*") if path.is_file() and path.suffix != ".pyc")
 PROGRAM = "/opt/statsig-runs/bin/statsig-runs"
 FOLDER = "/var/lib/statsig-runs"
+DAY = "2026-11-23"
+WAIT = ["wait-for", "--source", "Web events", "--date", DAY, "--no-sync", "--timeout", "0s"]
 CALL = re.compile(
-    r'(?<!-[uGg] )(?:statsig-runs|\$STATSIG_RUNS"|\{COMMAND\}) ([a-z]+\b(?: --[\w-]+(?: (?!once)[\w.]+)?)*)'
+    r'(?<!-[uGg] )(?:statsig-runs|\$STATSIG_RUNS"|\{COMMAND\}) '
+    r"([a-z]+(?:-[a-z]+)*\b(?: --[\w-]+(?: '[^']*'| (?!once)[\w.]+)?)*)"
 )
 WORKFLOW = yaml.safe_load((DEPLOY / "github-actions/sync.yml").read_text(encoding="utf-8"))
 STEPS: list[dict[str, Any]] = WORKFLOW["jobs"]["sync"]["steps"]
@@ -38,14 +42,19 @@ README = (DEPLOY / "README.md").read_text(encoding="utf-8")
 
 def calls(path: Path) -> list[list[str]]:
     text = path.read_text(encoding="utf-8")
-    found = [shlex.split(call) for call in CALL.findall(text)]
+    found = [shlex.split(call.replace("{DAY}", DAY)) for call in CALL.findall(text)]
     if path.name == "Dockerfile":
         found += [yaml.safe_load(arguments) for arguments in re.findall(r"^CMD (.*)$", text, re.MULTILINE)]
     if path.parent.name == "dagster":
         nodes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
         named = [node for node in nodes if isinstance(node.func, ast.Name) and node.func.id == "call"]
-        found += [[*(ast.literal_eval(argument) for argument in node.args), "--json"] for node in named]
+        found += [[*map(literal, node.args), "--json"] for node in named]
     return found
+
+
+def literal(argument: ast.expr) -> str:
+    """An argument as it stands in the code; the only variable is a day."""
+    return DAY if ast.unparse(argument) == "day" else ast.literal_eval(argument)
 
 
 @pytest.fixture
@@ -80,8 +89,11 @@ def test_every_call_has_a_command_and_options_that_exist(path: Path) -> None:
         ("systemd/statsig-runs.service", [["sync", "--log-format", "json"], ["check", "--log-format", "json"]]),
         ("container/Dockerfile", [["sync", "--log-format", "json"]]),
         ("github-actions/sync.yml", [["sync"], ["status"], ["check"]]),
-        ("airflow/statsig_runs_dag.py", [["sync", "--log-format", "json"], ["check"]]),
-        ("dagster/statsig_runs_job.py", [["sync", "--log-format", "json", "--json"], ["check", "--json"]]),
+        ("airflow/statsig_runs_dag.py", [["sync", "--log-format", "json"], WAIT, ["check"]]),
+        (
+            "dagster/statsig_runs_job.py",
+            [["sync", "--log-format", "json", "--json"], ["check", "--json"], [*WAIT, "--json"]],
+        ),
     ],
 )
 def test_each_example_syncs_and_then_checks(path: str, expected: list[list[str]]) -> None:
@@ -183,13 +195,63 @@ def test_the_workflow_shows_the_key_to_one_step_and_saves_under_the_name_it_rest
 def test_airflow_warns_of_unusable_runs_skips_while_another_sync_runs_and_fails_else(
     code: int, ends_with: int, stand_in: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sync, check = airflow_tasks(monkeypatch)
+    sync, check, *_ = airflow_tasks(monkeypatch)
     script = sync["bash_command"].replace(PROGRAM, str(stand_in(code)))
     done = run("bash", "-c", script, folder=tmp_path, PATH="/usr/bin:/bin")
     assert done.returncode == ends_with
     assert ("WARNING" in done.stdout) == (code == 4)
     assert sync["skip_on_exit_code"] == 75
     assert (sync["task_id"], check["task_id"], check["cwd"]) == ("sync", "check", FOLDER)
+
+
+@pytest.mark.parametrize("code", [0, 1, 2, 5])
+def test_airflows_sensor_waits_on_what_is_not_in_and_fails_on_the_rest(
+    code: int, stand_in: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    *_, sensor, _ = airflow_tasks(monkeypatch)
+    script = sensor["bash_command"].replace(PROGRAM, str(stand_in(code))).replace(FOLDER, str(tmp_path))
+    assert run("bash", "-c", script, folder=Path("/"), PATH="/usr/bin:/bin").returncode == code
+    assert (sensor["retry_exit_code"], sensor["mode"]) == (5, "reschedule")
+    assert "{{ macros.ds_add(ds, -1) }}" in script
+
+
+@pytest.mark.parametrize(("code", "asks"), [(0, "a run"), (5, "nothing"), (2, "somebody")])
+def test_dagsters_sensor_starts_one_run_a_day_once_the_date_is_in(
+    code: int, asks: str, stand_in: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_in(code).write_text(f'#!/bin/sh\necho \'{{"landed_at": "at nine"}}\'\nexit {code}\n')
+    example = dagster_example(monkeypatch)
+    monkeypatch.setitem(example["call"].__globals__, "COMMAND", str(tmp_path / "bin" / "statsig-runs"))
+    monkeypatch.setitem(example["call"].__globals__, "FOLDER", str(tmp_path))
+    if asks == "somebody":
+        with pytest.raises(example["Failure"], match="exit code 2"):
+            example["web_events_landed"]()
+        return
+    answer = example["web_events_landed"]().told
+    day = str((datetime.now(UTC) - timedelta(hours=8)).date() - timedelta(days=1))
+    assert answer == (
+        ("RunRequest", (), {"run_key": day, "tags": {"landed_at": "at nine"}})
+        if asks == "a run"
+        else ("SkipReason", (f"{day} is not in yet",), {})
+    )
+
+
+def dagster_example(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The names of the example, with stand-ins for Dagster's: decorators that change nothing, and records."""
+    dagster = ModuleType("dagster")
+
+    class Record:
+        def __init__(self, *values: Any, **named: Any) -> None:
+            self.told = (type(self).__name__, values, named)
+
+    for name in ("Definitions", "In", "Nothing", "Out", "Output", "RunRequest", "ScheduleDefinition", "SkipReason"):
+        vars(dagster)[name] = type(name, (Record,), {})
+    for name in ("job", "op", "sensor"):
+        vars(dagster)[name] = lambda function=None, **_: function or (lambda each: each)
+    vars(dagster).update(Failure=type("Failure", (Exception,), {}), RetryRequested=Exception, OpExecutionContext=object)
+    vars(dagster)["Output"] = list  # with a type of its content in brackets
+    monkeypatch.setitem(sys.modules, "dagster", dagster)
+    return runpy.run_path(str(DEPLOY / "dagster/statsig_runs_job.py"))
 
 
 def airflow_tasks(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
@@ -205,11 +267,13 @@ def airflow_tasks(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         def __exit__(self, *_: object) -> None: ...
         def __rshift__(self, other: object) -> None: ...
 
-    modules = ("airflow", "providers", "standard", "operators", "bash")
-    for name in [".".join(modules[: n + 1]) for n in range(len(modules))] + ["airflow.sdk", "pendulum"]:
+    rooms = ("airflow.providers.standard.operators.bash", "airflow.providers.standard.sensors.bash", "airflow.sdk")
+    modules = {".".join(room.split(".")[: n + 1]) for room in rooms for n in range(room.count(".") + 1)}
+    for name in [*modules, "pendulum"]:
         monkeypatch.setitem(sys.modules, name, ModuleType(name))
     vars(sys.modules["airflow.sdk"])["DAG"] = Recorder
     vars(sys.modules["airflow.providers.standard.operators.bash"])["BashOperator"] = Recorder
+    vars(sys.modules["airflow.providers.standard.sensors.bash"])["BashSensor"] = Recorder
     vars(sys.modules["pendulum"])["datetime"] = lambda *_, **__: None
     runpy.run_path(str(DEPLOY / "airflow/statsig_runs_dag.py"))
     return tasks

@@ -11,6 +11,7 @@ from datetime import timedelta
 
 import pendulum
 from airflow.providers.standard.operators.bash import BashOperator
+from airflow.providers.standard.sensors.bash import BashSensor
 from airflow.sdk import DAG
 
 COMMAND = "/opt/statsig-runs/bin/statsig-runs"
@@ -25,6 +26,10 @@ SYNC = f"""
     echo 'WARNING: some runs were rejected, missing or unreadable: see rejected_runs and missing_runs.'
 }}
 """
+
+DAY = "{{ macros.ds_add(ds, -1) }}"
+"""Airflow 3 calls a run by the day on which it is due; the date that has ended then is the one before."""
+WAIT = f"cd {FOLDER} && {COMMAND} wait-for --source 'Web events' --date '{DAY}' --no-sync --timeout 0s"
 
 with DAG(
     dag_id="statsig_runs",
@@ -48,3 +53,21 @@ with DAG(
     )
     check = BashOperator(task_id="check", bash_command=f"{COMMAND} check", cwd=FOLDER)
     sync >> check
+
+with DAG(
+    dag_id="after_web_events",
+    description="What needs yesterday's Web events: it begins when they are in, however late that is",
+    schedule="0 8 * * *",  # Statsig's day ends at 08:00 UTC, all year
+    start_date=pendulum.datetime(2024, 1, 1, tz="UTC"),
+    catchup=False,
+    tags=["statsig"],
+):
+    landed = BashSensor(
+        task_id="web_events_landed",
+        bash_command=WAIT,
+        retry_exit_code=5,  # not in yet, or failed and perhaps repeated; any other code fails at once
+        poke_interval=timedelta(minutes=5),
+        timeout=timedelta(hours=6),
+        mode="reschedule",  # no worker is kept busy meanwhile
+    )
+    landed >> BashOperator(task_id="refresh_dashboard", bash_command="echo 'your own step'")

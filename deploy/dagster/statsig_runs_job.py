@@ -8,6 +8,7 @@ instead of a job wraps `statsig_runs.source.statsig_ingestion` with dagster-dlt 
 import json
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dagster import (
@@ -19,16 +20,19 @@ from dagster import (
     Out,
     Output,
     RetryRequested,
+    RunRequest,
     ScheduleDefinition,
+    SkipReason,
     job,
     op,
+    sensor,
 )
 
 COMMAND = "/opt/statsig-runs/bin/statsig-runs"
 FOLDER = "/var/lib/statsig-runs"
 """data/ is created here, and .dlt/secrets.toml with the key is read from here; STATSIG_API_KEY works as well."""
 
-UNUSABLE_RUNS, API_UNREACHABLE, ALREADY_RUNNING = 4, 6, 75
+UNUSABLE_RUNS, NOT_IN, API_UNREACHABLE, ALREADY_RUNNING = 4, 5, 6, 75
 
 
 def call(*arguments: str) -> tuple[int, dict[str, Any]]:
@@ -68,4 +72,32 @@ def statsig_runs() -> None:
     check(sync())
 
 
-defs = Definitions(jobs=[statsig_runs], schedules=[ScheduleDefinition(job=statsig_runs, cron_schedule="17 * * * *")])
+@op
+def refresh_dashboard(context: OpExecutionContext) -> None:
+    """Whatever of yours needs yesterday's Web events."""
+    context.log.info("your own step")
+
+
+@job
+def after_web_events() -> None:
+    """What the sensor starts."""
+    refresh_dashboard()
+
+
+@sensor(job=after_web_events, minimum_interval_seconds=300)
+def web_events_landed() -> RunRequest | SkipReason:
+    """Start once a day, when the newest date that has ended is in; Statsig's day ends at 08:00 UTC, all year."""
+    day = str((datetime.now(UTC) - timedelta(hours=8)).date() - timedelta(days=1))
+    code, found = call("wait-for", "--source", "Web events", "--date", day, "--no-sync", "--timeout", "0s")
+    if code == NOT_IN:
+        return SkipReason(f"{day} is not in yet")
+    if code:
+        raise Failure(f"wait-for ended with exit code {code}: see stderr")
+    return RunRequest(run_key=day, tags={"landed_at": str(found.get("landed_at"))})
+
+
+defs = Definitions(
+    jobs=[statsig_runs, after_web_events],
+    schedules=[ScheduleDefinition(job=statsig_runs, cron_schedule="17 * * * *")],
+    sensors=[web_events_landed],
+)

@@ -3,7 +3,7 @@
     StatsigRunsError               exit 1   something the program did not expect
     ├── ConfigurationError         exit 2   usage, a setting, a file that cannot be read
     ├── NotAuthorisedError         exit 3   the API refused the key (401, 403)
-    ├── CheckFailedError           exit 5   a threshold of `statsig-runs check` is missed
+    ├── CheckFailedError           exit 5   a threshold of `check` is missed, or what `wait-for` waits for did not come
     ├── ApiError                   exit 6   the API could not be reached, or answered nonsense to the end
     │   ├── NotTheApiError         exit 6   something else answers (2 where base_url was set by hand)
     │   ├── ApiRequestError        exit 6   the API refused one request (a 4xx other than 401, 403, 404, 429)
@@ -38,7 +38,7 @@ class NotAuthorisedError(StatsigRunsError):
 
 
 class CheckFailedError(StatsigRunsError):
-    """A threshold of `statsig-runs check` is missed."""
+    """A threshold of `statsig-runs check` is missed, or what `statsig-runs wait-for` waits for did not come."""
 
     exit_code = 5
 

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from statsig_runs.readers.check import Result
-from statsig_runs.readers.told import FILE, News, find_news, read_told, write_told
+from statsig_runs.readers.told import FILE, Check, News, find_news, read_told, write_told
 from tests.support.written_runs import at
 
 NOW = at("2024-03-15T09:00:00")
-LATE = ("late_runs", None)
-OVERDUE = ("overdue_dates", "Web \u202e events")
+LATE: Check = ("late_runs", None)
+OVERDUE: Check = ("overdue_dates", "Web \u202e events")
 
 
 def result(check: tuple[str, str | None], *, is_met: bool) -> Result:
     return Result(*check, is_met, 1, 0, "")
 
 
-def news(told: dict, *results: Result, hours: float = 0, repeat_hours: float = 24) -> News:
+def news(told: Mapping[Check, datetime], *results: Result, hours: float = 0, repeat_hours: float = 24) -> News:
     return find_news(results, told, NOW + timedelta(hours=hours), repeat_hours)
 
 

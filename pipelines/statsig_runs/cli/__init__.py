@@ -2,6 +2,7 @@
 
 commands   sync, replay, transform, docs, demo, simulate, and the way an error leaves the program
 readers    query, export, status, check, report
+wait       wait-for
 common     the options they share
 """
 

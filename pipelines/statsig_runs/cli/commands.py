@@ -14,6 +14,7 @@ import click
 
 from statsig_runs.cli.common import DATABASE, common, open_project, regular_file, to_destination
 from statsig_runs.cli.readers import READERS
+from statsig_runs.cli.wait import wait_for
 from statsig_runs.errors import ConfigurationError, as_told
 from statsig_runs.settings import packaged_defaults
 
@@ -27,7 +28,7 @@ Exit codes:
   2  usage or configuration
   3  not authorised: the API refused the key
   4  done, but some runs were rejected, missing or unreadable
-  5  a check failed
+  5  a check failed, or what was waited for did not come
   6  the API could not be reached
   7  another sync hangs
   75 another sync is running
@@ -273,8 +274,8 @@ def simulate(**options: Any) -> None:
         raise ConfigurationError(str(error)) from None
 
 
-for reader in READERS:
-    cli.add_command(reader)
+for command in (*READERS, wait_for):
+    cli.add_command(command)
 
 if __name__ == "__main__":
     main()

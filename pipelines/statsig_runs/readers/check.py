@@ -118,7 +118,7 @@ def _own_limit(own: float | None, of_all: float | None) -> float | None:
 
 def _warn_of_unknown(checks: Checks, known: set[str]) -> None:
     for name in sorted({*checks.sources, *checks.ignored_sources} - known):
-        log.warning("the settings of the checks name a source %r, and no run does; %s", name, near(name, known))
+        log.warning("the settings of the checks name a source that no run names, %r. %s", name, near(name, known))
 
 
 def _check_success(row: Row, first_run_at: datetime | None, threshold: float, now: datetime) -> Result:

@@ -20,6 +20,7 @@ _HOUR: Final = 60 * _MINUTE
 _DAY: Final = 24 * _HOUR
 _NEAR: Final = 3
 _NAMES: Final = 10
+_NAME_WIDTH: Final = 60
 _CLOCKS_DIFFER_BY: Final = timedelta(minutes=5)
 """What lies so little in the future is now: the machine that fetched may have another clock than the one that reads."""
 
@@ -63,18 +64,22 @@ def align(rows: Sequence[Sequence[str]], *, right: Sequence[int] = (), rule: boo
 
 
 def near(name: str, names: Iterable[str]) -> str:
-    """What else somebody may have meant: `did you mean 'Orders'?`, or which names there are."""
+    """What else somebody may have meant: `Did you mean 'Orders'?`, or which names there are."""
     from difflib import get_close_matches
 
     there = sorted(names)
     folded = {each.casefold(): each for each in there}
     meant = [folded[each] for each in get_close_matches(name.casefold(), folded, n=_NEAR)]
     if meant:
-        return f"did you mean {' or '.join(repr(visible(each, 60)) for each in meant)}?"
+        return f"Did you mean {' or '.join(map(_quoted, meant))}?"
     if not there:
-        return "there is none yet"
+        return "There is none yet."
     more = f" and {len(there) - _NAMES:,} more" if len(there) > _NAMES else ""
-    return f"there are {', '.join(repr(visible(each, 60)) for each in there[:_NAMES])}{more}"
+    return f"There are {', '.join(map(_quoted, there[:_NAMES]))}{more}."
+
+
+def _quoted(name: str) -> str:
+    return f"'{visible(name, _NAME_WIDTH)}'"
 
 
 def wrap(text: str, width: int) -> list[str]:

@@ -6,7 +6,7 @@ and `check`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -67,9 +67,11 @@ def use_schemas(connection: duckdb.DuckDBPyConnection, schemas: Schemas, file: P
     connection.execute("set python_enable_replacements = false")
 
 
-def fetch_rows(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+def fetch_rows(
+    connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()
+) -> list[Row]:
     """All rows of a query by column name, moments in UTC."""
-    cursor = connection.execute(sql, list(parameters))
+    cursor = connection.execute(sql, parameters if isinstance(parameters, Mapping) else list(parameters))
     names = [column[0] for column in cursor.description or ()]
     return [dict(zip(names, map(_in_utc, row), strict=True)) for row in cursor.fetchall()]
 
