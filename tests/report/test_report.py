@@ -111,6 +111,14 @@ def test_a_run_beyond_its_95th_percentile_is_late(html):
     assert "Orders Orders 2026-11-23 scheduled download 2026-11-23 06:00 Late: 3 h 40 min" in section(html, "now")
 
 
+def test_a_run_that_was_just_enqueued_has_the_sources_that_it_lists(troubled, tmp_path):
+    copy = Path(shutil.copy(troubled, tmp_path / "runs.duckdb"))
+    with duckdb.connect(str(copy)) as con:
+        con.execute("delete from statsig.fct_source_dates where run_id = 'Orders 2026-11-23 scheduled'")
+    text = section(write_page(copy, tmp_path / "report.html").read_text(), "now")
+    assert "Orders Orders 2026-11-23 scheduled download" in text
+
+
 def test_every_figure_says_its_mart_and_as_of_when(html):
     marts = {
         "sources": "statsig.source_status",

@@ -3,6 +3,7 @@
 sync      plan, fetch, load, model, publish
 replay    the same from payloads at hand, without a request
 refresh   from raw tables to what people read
+wait      sync or look until one date of one source is in
 summary   what one job did, counted
 progress  how far it is, for a terminal or a log
 demo      a sync against the local Console API

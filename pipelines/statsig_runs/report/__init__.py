@@ -3,9 +3,11 @@
     frames    the marts as rows and frames      (knows SQL, no HTML)
     words     numbers, times and names as text  (knows neither)
     grid, timeline, charts                      the three kinds of figure
+    headline                                    the second sentence
     page, summary                               put together, and written whole or not at all
 
-Knows the marts and nothing of how they came to be; asks no network, neither here nor in the reader's browser.
+What each source and each run in flight is like, and the first sentence, it has from `readers`. Knows the marts and
+nothing of how they came to be; asks no network, neither here nor in the reader's browser.
 """
 
 from __future__ import annotations
