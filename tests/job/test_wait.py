@@ -150,6 +150,13 @@ def test_another_sync_and_an_api_that_cannot_be_reached_are_waited_for(play: Pla
     assert wait_for(play.warehouse, "Metrics", DAY, sync=play.sync, timeout=3600).is_landed
 
 
+def test_a_failure_that_an_older_copy_tells_is_not_for_good_while_no_sync_can_say_more(play: Play):
+    play.tell("Events 2", OVERDUE)()
+    play.syncs = [failing(ApiError("away")), play.tell("Events 2", LANDED)]
+    play.pauses = [nothing]
+    assert wait_for(play.warehouse, "Events 2", DAY, sync=play.sync, timeout=3600).is_landed
+
+
 def test_what_another_sync_publishes_meanwhile_counts(play: Play):
     def busy() -> None:
         play.tell("Metrics", LANDED)()

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PAUSE_BETWEEN_SYNCS: Final = 300.0
-PAUSE_BETWEEN_LOOKS: Final = 60.0
+_BETWEEN_SYNCS: Final = 300.0
+_BETWEEN_LOOKS: Final = 60.0
 """Seconds. A sync asks again for every young run, and a copy is published once a sync."""
 
 Sync = Callable[[], "Summary"]
@@ -92,7 +92,6 @@ def wait_for(
     sync: Sync | None,
     timeout: float,
     any_outcome: bool = False,
-    pause: float | None = None,
 ) -> Seen:
     """Return once the date has landed; with `any_outcome` once its newest run has come to an end, however.
 
@@ -106,14 +105,13 @@ def wait_for(
         sync: brings the copy up to date; None to leave that to another job.
         timeout: seconds after which it is given up; 0 for one look.
         any_outcome: failed and stalled will do.
-        pause: seconds between two syncs or looks, if not the usual ones.
 
     Raises:
         CheckFailedError: it has failed for good, or the time is up.
         ConfigurationError: there is no published copy, no source of this name, or a setting is missing.
         StatsigRunsError: a sync failed in a way that waiting does not mend.
     """
-    pause = pause or (PAUSE_BETWEEN_SYNCS if sync else PAUSE_BETWEEN_LOOKS)
+    pause = _BETWEEN_SYNCS if sync else _BETWEEN_LOOKS
     deadline = time.monotonic() + timeout
     name = f"{visible(source, 60)} {day}"
     with suppress(ConfigurationError):  # what is not published or not known yet may be so after a sync
@@ -129,7 +127,7 @@ def wait_for(
             seen = _NOTHING
         if _is_done(seen, any_outcome=any_outcome):
             return seen
-        if seen.has_failed:
+        if seen.has_failed and is_current:  # what an older copy says may be mended by now
             raise CheckFailedError(f"{name} has failed for good: {seen}. See `statsig-runs status` for why.")
         left = deadline - time.monotonic()
         if left <= 0:
