@@ -1,12 +1,15 @@
 """What the contract accepts, and the reasons it gives for what it refuses."""
 
 import json
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from statsig_runs.contract import AcceptedRun, RejectedRun, hash_payload, read_run
+from statsig_runs.flatten import build_tables
 from tests.support.one_run import NOW, payload
 
 OFF_THE_CALENDAR = "a time outside the years 1 to 9999 (UTC)"
@@ -118,6 +121,26 @@ def test_a_time_at_the_edge_of_the_calendar_is_kept(text: str, moment: datetime)
     run = outcome.run
     assert run.createdAt == run.lastUpdatedAt == run.runHistory[0].statusTimestamp == moment
     assert text in outcome.payload
+
+
+@settings(max_examples=200, deadline=None, derandomize=True, database=None)
+@given(
+    local=st.datetimes() | st.sampled_from([datetime.min, datetime.max, datetime.max.replace(microsecond=0)]),  # noqa: DTZ901
+    minutes=st.integers(-23 * 60 - 59, 23 * 60 + 59),
+)
+def test_a_time_is_accepted_if_the_calendar_of_utc_has_it(local: datetime, minutes: int) -> None:
+    zone = timezone(timedelta(minutes=minutes))
+    text = local.replace(tzinfo=zone).isoformat()
+    outcome = read(payload(createdAt=text, lastUpdatedAt=text, runHistory=[{"statusTimestamp": text, "status": "x"}]))
+    try:
+        moment = local - timedelta(minutes=minutes)
+    except OverflowError:
+        assert isinstance(outcome, RejectedRun)
+        assert outcome.reason == f"{OFF_THE_CALENDAR} - at `$.createdAt`"
+    else:
+        table = build_tables([outcome])["run_status_events"] if isinstance(outcome, AcceptedRun) else None
+        assert table is not None
+        assert table.to_pylist()[0]["status_at"] == moment.replace(tzinfo=UTC)
 
 
 @pytest.mark.parametrize(

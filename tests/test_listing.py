@@ -251,7 +251,9 @@ def test_the_first_page_may_be_the_one_that_cannot_be_read() -> None:
     assert take(listing, old, known(old)) is None
     assert listing.progress == Progress(as_of=NOW, gaps=(Gap(1, as_of=BEFORE, below=("r20", "r21"), is_bad=True),))
     again = Listing(listing.progress)
+    assert again.is_bad
     again.fail()
+    assert not again.is_bad
     assert take(again, old, known(old, fetched_at=NOW)) is None
     assert again.progress.gaps == (Gap(1, as_of=BEFORE, below=("r20", "r21"), is_bad=True),)
 

@@ -87,6 +87,7 @@ class Listing:
         self._most_at_top = most_at_top
         self._as_of = progress.as_of
         self._has_read_top = False
+        self._bad = {gap.page for gap in progress.gaps if gap.is_bad}
         self._asked: dict[int, tuple[str, ...] | None] = {}  # the runs of each page, None for one that was not readable
         self._last_page = 0  # of the list, once it is known
         self._is_newest_first: bool | None = None
@@ -108,12 +109,7 @@ class Listing:
     @property
     def is_bad(self) -> bool:
         """Whether that page could not be read last time either."""
-        return self._reading is not None and self._reading.gap.is_bad
-
-    @property
-    def is_at_top(self) -> bool:
-        """Whether that page is read for what is new, and not for what an earlier sync has left."""
-        return self._reading is not None and self._reading.is_top
+        return self.page in self._bad
 
     @property
     def progress(self) -> Progress:
