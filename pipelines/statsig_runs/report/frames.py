@@ -22,6 +22,8 @@ AHEAD: Final = timedelta(days=1)
 """How far a date stamp may be ahead of the newest fetch, for zones ahead of UTC; one typed wrong would end the grid."""
 DAILY_UP_TO: Final = 62
 """With more days than this a point of a chart is a week."""
+SHARES_WINDOW: Final = timedelta(days=30)
+"""Where the time goes is told of the runs that were created so long before the newest fetch."""
 LAST_RUNS, TOP_RUNS, IN_FLIGHT, FAILED_RUNS, FINDING_EXAMPLES = 20, 10, 50, 2000, 5
 
 
@@ -50,6 +52,7 @@ class Marts:
     is_weekly: bool = False
     outcomes: pd.DataFrame = field(default_factory=pd.DataFrame)
     durations: pd.DataFrame = field(default_factory=pd.DataFrame)
+    stage_medians: list[Row] = field(default_factory=list)
 
 
 def read_marts(con: duckdb.DuckDBPyConnection, *, with_details: bool = True) -> Marts:
@@ -76,11 +79,13 @@ def read_marts(con: duckdb.DuckDBPyConnection, *, with_details: bool = True) -> 
     marts.unjudged_count = sum(run["is_late"] is None for run in in_flight)
     marts.freshness = fetch_rows(
         con,
-        """select source, date_stamp, run_count, latest_run_id, latest_outcome, landing_lag_seconds, is_landed
+        """select source, date_stamp, run_count, latest_outcome, landing_lag_seconds, is_landed, state, is_expected,
+            expected_by, is_overdue, day_ended_at
         from fct_date_freshness where date_stamp between ? and ? order by date_stamp""",
         [since, as_of.date() + AHEAD],
     )
     if with_details:
+        marts.stage_medians = fetch_rows(con, _STAGE_MEDIANS, [as_of - SHARES_WINDOW])
         _read_details(con, marts, since)
     return marts
 
@@ -166,6 +171,24 @@ _DURATIONS: Final = """
     select stage, period, count(seconds) as runs,
         quantile_cont(seconds, 0.5) as p50, quantile_cont(seconds, 0.95) as p95
     from timed where seconds is not null group by 1, 2 order by 1, 2
+"""
+
+# runs that go through other stages take other times: each way through them is told apart, the most frequent first
+_STAGE_MEDIANS: Final = """
+    with recent as (
+        select run_id, effective_seconds from fct_runs where effective_outcome = 'succeeded' and created_at >= ?
+    ),
+    ways as (
+        select run_id, any_value(effective_seconds) as seconds, list(stage order by stage_order) as way
+        from fct_run_stages inner join recent using (run_id) group by run_id
+    ),
+    counted as (select way, count(*) as run_count, median(seconds) as seconds from ways group by way)
+    select
+        counted.way, counted.run_count, counted.seconds, stage,
+        median(duration_seconds) as duration_seconds, median(wait_seconds) as wait_seconds
+    from counted inner join ways using (way) inner join fct_run_stages as stages using (run_id)
+    group by all
+    order by counted.run_count desc, counted.way, min(stage_order)
 """
 
 _FINDINGS: Final = f"""

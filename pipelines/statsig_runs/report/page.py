@@ -11,7 +11,7 @@ import hashlib
 import os
 import tempfile
 from datetime import date, timedelta
-from itertools import groupby
+from itertools import groupby, starmap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,8 +23,9 @@ from statsig_runs.readers.published import Row
 from statsig_runs.readers.sentence import as_text, build_sentence
 from statsig_runs.report import words
 from statsig_runs.report.frames import Marts, read_marts, read_timelines
-from statsig_runs.report.grid import build_grid
+from statsig_runs.report.grid import build_grid, build_overdue, say_day
 from statsig_runs.report.headline import build_flight_sentence
+from statsig_runs.report.shares import build_shares
 from statsig_runs.report.timeline import build_timeline, group_rows
 
 if TYPE_CHECKING:
@@ -67,6 +68,9 @@ def write_report(connection: duckdb.DuckDBPyConnection, output: Path) -> Path:
         "flight": build_flight_sentence(marts),
         "sources": marts.sources[:SOURCES],
         "grid": _grid(marts),
+        "overdue": build_overdue(marts.sources, marts.as_of.year) if marts.as_of else [],
+        "day": _day(marts),
+        "shares": build_shares(marts.stage_medians),
         **_charts(marts),
     }
     runs = {run["run_id"]: run for of in (marts.last_runs, marts.slowest, marts.most_retried) for run in of}
@@ -114,6 +118,12 @@ def _grid(marts: Marts) -> dict[str, Any]:
     dates = [row["date_stamp"] for row in marts.freshness]
     names = [source["source"] for source in marts.sources[:SOURCES]]
     return build_grid(marts.freshness, sorted(names), min(dates), max(dates)) if dates else {}
+
+
+def _day(marts: Marts) -> str:
+    """What a date is, if there is one: the mart tells when it ends."""
+    ends = ((row["date_stamp"], row["day_ended_at"]) for row in marts.freshness if row["day_ended_at"])
+    return next(starmap(say_day, ends), "")
 
 
 def _charts(marts: Marts) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from statsig_runs.readers.display import wrap
 from statsig_runs.readers.sentence import NAMED, as_text, build_sentence
 from statsig_runs.report.frames import Marts, read_marts
-from statsig_runs.report.grid import CLASSES
+from statsig_runs.report.grid import LOOKS, NOTHING, look
 from statsig_runs.report.headline import build_flight_sentence
 from statsig_runs.report.page import make_environment
 from statsig_runs.report.words import clean
@@ -50,7 +50,7 @@ def render_summary(connection: duckdb.DuckDBPyConnection) -> str:
     marts = read_marts(connection, with_details=False)
     newest = max((row["date_stamp"] for row in marts.freshness), default=None)
     days = [newest - timedelta(days=n) for n in reversed(range(DAYS))] if newest else []
-    outcomes = {(row["source"], row["date_stamp"]): CLASSES.get(row["latest_outcome"], "n") for row in marts.freshness}
+    looks = {(row["source"], row["date_stamp"]): LOOKS.get(look(row), NOTHING)[0] for row in marts.freshness}
     shown = marts.sources[:SOURCES]
     return (
         make_environment()
@@ -59,7 +59,7 @@ def render_summary(connection: duckdb.DuckDBPyConnection) -> str:
             marts=marts,
             headline=_headline(marts),
             flight=build_flight_sentence(marts) if marts.as_of else "Run `statsig-runs sync` to load the first.",
-            sources=[(source, [outcomes.get((source["source"], day), "n") for day in days]) for source in shown],
+            sources=[(source, [looks.get((source["source"], day), NOTHING[0]) for day in days]) for source in shown],
             days=days,
             more=marts.sources[SOURCES:],
         )

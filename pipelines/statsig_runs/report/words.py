@@ -27,6 +27,8 @@ FINDING_WORDS: Final = {
     "unrequested_date": "Dates that were loaded without having been asked for: recomputed days, as a rule.",
     "clock_disorder": "Times out of order: a stage closes before it starts, or a run is created after its first event. "
     "Durations of these runs are not to be trusted.",
+    "implausible_time": "Times before 2015 or more than two days after the fetch. They are kept, and left out of "
+    "calendars, expectations and percentiles.",
     "empty_history": "Runs without a single event at run level.",
     "latest_status_mismatch": "Runs whose latest status is not the last event of their history.",
     "contract_drift": "Fields that the API's contract does not know. Nothing is lost, but the API has changed.",
