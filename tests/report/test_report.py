@@ -14,11 +14,13 @@ import duckdb
 import pytest
 
 from statsig_runs.errors import ConfigurationError
+from statsig_runs.packaged import packaged
 from statsig_runs.readers.display import duration
 from statsig_runs.report import frames, page, summary, words, write_summary_png
 from statsig_runs.report.frames import Marts
-from statsig_runs.report.grid import build_grid
+from statsig_runs.report.grid import build_grid, build_overdue, say_day
 from statsig_runs.report.headline import build_flight_sentence
+from statsig_runs.report.shares import build_shares
 from statsig_runs.report.timeline import build_timeline
 from tests.support.report_runs import (
     HEALTHY,
@@ -100,10 +102,13 @@ def test_the_first_sentence_says_how_many_sources_are_in_and_which_is_worst(seen
 
 def test_each_source_has_its_health_its_hours_and_its_last_landed_date(html):
     text = section(html, "sources")
-    assert "Events EU Failing since 2026-11-19 06:21 5 failed dates in a row, 10 errors 122.2 2026-11-17" in text
-    assert "Billing Stalled since 2026-11-20 06:50 1 failed date, 0 errors 122.2 2026-11-17" in text
+    assert (
+        "Events EU Failing since 2026-11-19 06:21 5 failed dates in a row, 10 errors 122.2 2026-11-17 5 dates overdue "
+        "2026-11-17" in text
+    )
+    assert "Billing Stalled since 2026-11-20 06:50 1 failed date, 0 errors 122.2 2026-11-18 2026-11-17" in text
     assert "Orders Recovering, not in since 2026-11-22 06:21" in text
-    assert "First try Not finished yet never none yet" in text
+    assert "First try Not finished yet never 2026-11-21 none yet" in text
     assert text.index("Events EU") < text.index("Billing") < text.index("Orders") < text.index("Support events")
 
 
@@ -144,9 +149,125 @@ def test_a_cell_of_the_grid_tells_outcome_and_landing_lag(html):
     cells = re.findall(r'<td class=(\w) aria-label="([^"]*)">', row[1])
     # 7 to 22 November; the run for the 17th ended on the 18th at 07:30, and the 17th at 08:00
     assert len(cells) == 16
-    assert cells[:2] == [("n", "no run"), ("n", "no run")]
+    assert cells[:2] == [("n", "nothing expected"), ("n", "nothing expected")]
     assert cells[10] == ("s", "landed 30 min before the day ended, 1 run")
-    assert cells[11:] == [("f", "failed; not landed, 1 run")] * 5
+    # a day's lag is 30 minutes less than nothing, and 2 hours are allowed on top of it
+    overdue = [f"failed; not landed, 1 run; overdue since 2026-11-{day} 09:30 UTC" for day in range(19, 24)]
+    assert cells[11:] == [("f", words) for words in overdue]
+
+
+def test_the_dates_say_what_is_overdue_and_what_a_date_is(html):
+    text = section(html, "dates")
+    assert "Overdue: Events EU (18 to 22 Nov), Orders (21 and 22 Nov)." in text
+    assert "A date is a day of UTC\N{MINUS SIGN}8: it ends at 08:00 UTC of the next day." in text
+
+
+@pytest.mark.parametrize(
+    ("ended_at", "told"),
+    [
+        ("2026-11-22T08:00:00", "UTC\N{MINUS SIGN}8: it ends at 08:00 UTC of the next day."),
+        ("2026-11-21T18:30:00", "UTC+5:30: it ends at 18:30 UTC of the same day."),
+        ("2026-11-22T00:00:00", "UTC and ends at midnight."),
+    ],
+)
+def test_a_date_is_a_day_of_the_zone_that_the_marts_were_built_with(ended_at, told):
+    assert say_day(date(2026, 11, 21), at(ended_at)) == f"A date is a day of {told}"
+
+
+def of_date(**changes):
+    """A row of `fct_date_freshness`: a date that landed in its first run."""
+    landed = {
+        "source": "Orders", "date_stamp": date(2026, 11, 20), "run_count": 1, "latest_outcome": "succeeded",
+        "landing_lag_seconds": 5400.0, "is_landed": True, "state": "landed", "is_expected": True,
+        "expected_by": at("2026-11-21T12:00:00"), "is_overdue": False,
+    }  # fmt: skip
+    return landed | changes
+
+
+@pytest.mark.parametrize(
+    ("row", "cell"),
+    [
+        (of_date(), ("s", "landed 1 h 30 min after the day ended, 1 run")),
+        (
+            of_date(run_count=2, latest_outcome="stalled"),
+            ("a", "landed 1 h 30 min after the day ended, 2 runs; its newest run: stalled"),
+        ),
+        (
+            of_date(run_count=2, latest_outcome="in_progress", landing_lag_seconds=None),
+            ("b", "landed, 2 runs; its newest run: in progress"),
+        ),
+        (
+            of_date(state="missing", is_landed=False, run_count=0, latest_outcome=None, is_overdue=True),
+            ("m", "missing; no run has named it; overdue since 2026-11-21 12:00 UTC"),
+        ),
+        (
+            of_date(state="awaited", is_landed=False, run_count=0, latest_outcome=None),
+            ("w", "awaited; no run has named it; expected by 2026-11-21 12:00 UTC"),
+        ),
+        (
+            of_date(state="in_progress", is_landed=False, latest_outcome="in_progress", is_expected=False),
+            ("p", "in progress; not landed, 1 run"),
+        ),
+    ],
+)
+def test_a_cell_looks_as_its_date_is_and_a_landed_one_stays_landed(row, cell):
+    [block] = build_grid([row], ["Orders"], row["date_stamp"], row["date_stamp"])["blocks"]
+    assert block["lines"] == [("Orders", [cell])]
+
+
+def test_a_date_that_was_never_asked_for_did_not_land_and_one_that_is_awaited_has_time():
+    days = [date(2026, 11, day) for day in (19, 20, 21)]
+    nobody = {"is_landed": False, "run_count": 0, "latest_outcome": None}
+    rows = [
+        of_date(date_stamp=days[0]),
+        of_date(date_stamp=days[1], state="missing", is_overdue=True, **nobody),
+        of_date(date_stamp=days[2], state="awaited", **nobody),
+    ]
+    grid = build_grid(rows, ["Orders"], days[0], days[2])
+    assert [(block["missing"], block["due"]) for block in grid["blocks"]] == [(1, 2)]
+    assert [words for _, words in grid["keys"]] == ["landed", "missing: no run has named it", "awaited"]
+
+
+def test_the_sources_with_the_most_overdue_dates_are_named_and_the_others_counted():
+    def source(name, *days):
+        return {"source": name, "overdue_dates": [{"date_stamp": date(2026, 11, day)} for day in days]}
+
+    few = [source(f"Events {n}", 9) for n in range(1, 8)]
+    told = "".join(value for _, value in build_overdue([*few, source("Calm"), source("Orders", 16, 17)], 2026))
+    assert told.startswith("Orders (16 and 17 Nov), Events 1 (9 Nov), Events 2 (9 Nov)")
+    assert told.endswith("Events 5 (9 Nov) and 2 more sources")
+    assert build_overdue([source("Calm")], 2026) == []
+
+
+def test_the_largest_part_of_the_time_is_said_be_it_a_wait():
+    way = {"way": ["download", "metrics"], "run_count": 12, "seconds": 7200.0}
+    [shares] = build_shares(
+        [
+            way | {"stage": "download", "duration_seconds": 1200.0, "wait_seconds": None},
+            way | {"stage": "metrics", "duration_seconds": 1200.0, "wait_seconds": 4800.0},
+        ]
+    )
+    assert shares.title == "12 runs through download, metrics."
+    assert shares.sentence == "Most of it: wait before metrics, 1 h 20 min of 2 h 00 min (67%)."
+    assert shares.parts == ["download 20 min", "wait before metrics 1 h 20 min", "metrics 20 min"]
+    assert shares.bars == [("d", 0.0, 16.67), ("wait", 16.67, 66.67), ("m", 83.33, 16.67)]
+    assert shares.note == ""
+
+
+def test_stages_that_overlap_are_said_to_and_parts_that_do_not_add_up_as_well():
+    way = {"way": ["download", "metrics"], "run_count": 2, "seconds": 3600.0}
+    download = way | {"stage": "download", "duration_seconds": 1800.0, "wait_seconds": None}
+    overlapping = way | {"stage": "metrics", "duration_seconds": 1200.0, "wait_seconds": -60.0}
+    [shares] = build_shares([download, overlapping])
+    assert shares.note == "Half of the runs or more start metrics before the stage ahead has ended."
+    [shares] = build_shares([download])
+    assert shares.note == "The median run takes 1 h 00 min in all: medians of parts do not add up to it."
+    assert build_shares([download | {"duration_seconds": None}]) == []
+
+
+def test_every_finding_has_words():
+    models = packaged("sql").joinpath("models/marts/dq_findings.sql").read_text()
+    assert set(re.findall(r"'(\w+)' as finding", models)) == set(words.FINDING_WORDS)
 
 
 def test_a_failed_runs_timeline_names_each_attempt(html):

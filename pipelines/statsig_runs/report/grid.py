@@ -131,17 +131,18 @@ def _cell(row: Row | None) -> tuple[str, str]:
     """The cell's class and its words; a semicolon ends a line of them."""
     if row is None:
         return NOTHING
-    told = []
+    runs = words.count(row["run_count"], "run") if row["run_count"] else ""
+    state: str = row["state"]
     if row["is_landed"]:
         lag = row["landing_lag_seconds"]
-        told.append("landed" if lag is None else f"landed {words.lag(lag)}")
+        told = [f"{'landed' if lag is None else f'landed {words.lag(lag)}'}, {runs}"]
         if row["latest_outcome"] != "succeeded":
             told.append(f"its newest run: {words.OUTCOME_WORDS[row['latest_outcome']]}")
     else:
-        state: str = row["state"]
-        told.append(words.OUTCOME_WORDS.get(state, state))
-    told.append(f"{words.count(row['run_count'], 'run')} named it" if row["run_count"] else "no run has named it")
-    if not row["is_landed"] and row["expected_by"] and (row["is_expected"] or row["is_overdue"]):
-        told.append(f"{'overdue since' if row['is_overdue'] else 'expected by'} {minute(row['expected_by'])} UTC")
+        told = [words.OUTCOME_WORDS.get(state, state), f"not landed, {runs}" if runs else "no run has named it"]
+        if row["is_overdue"]:
+            told.append(f"overdue since {minute(row['expected_by'])} UTC")
+        elif row["is_expected"]:
+            told.append(f"expected by {minute(row['expected_by'])} UTC")
     css, _ = LOOKS.get(look(row), NOTHING)
     return css, "; ".join(told)

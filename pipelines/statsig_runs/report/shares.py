@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, islice
 from operator import itemgetter
 from typing import Final
 
@@ -40,7 +40,8 @@ def build_shares(medians: list[Row]) -> list[Shares]:
         medians: a row for each way and stage, in order: `way` (list of stages), `run_count`, `seconds` (of whole runs),
             `stage`, `duration_seconds`, `wait_seconds` (before it; negative where stages overlap).
     """
-    return [shares for _, of in list(groupby(medians, key=itemgetter("way")))[:WAYS] if (shares := _build(list(of)))]
+    ways = islice(groupby(medians, key=itemgetter("way")), WAYS)
+    return [shares for _, rows in ways if (shares := _build(list(rows)))]
 
 
 def _build(rows: list[Row]) -> Shares | None:
