@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import yaml
 
 from statsig_runs.contract import AcceptedRun, RejectedRun, read_run
 from statsig_runs.simulator.sample_runs import HOSTILE_SOURCES, generate_runs, runs_as_of
+from tests.support.run_parts import buckets, moment, statuses
 
 NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
 OPENAPI = Path(__file__).parent / "data" / "read-ingestion-run.openapi.yaml"
@@ -26,23 +27,6 @@ def runs() -> list[dict[str, Any]]:
 
 def read(run: dict[str, Any]) -> AcceptedRun | RejectedRun:
     return read_run(json.dumps(run).encode(), fetched_at=NOON)
-
-
-def moment(event: dict[str, str]) -> datetime:
-    return datetime.fromisoformat(event["statusTimestamp"])
-
-
-def statuses(events: list[dict[str, str]]) -> list[str]:
-    """Oldest first."""
-    return [event["status"] for event in reversed(events)]
-
-
-def buckets(run: dict[str, Any]) -> dict[tuple[str, str], list[dict[str, str]]]:
-    return {
-        (source["source"], day["dateStamp"]): day["statuses"]
-        for source in run["granularHistory"]
-        for day in source["statusByDate"]
-    }
 
 
 def find(runs: list[dict[str, Any]], *history: str) -> list[dict[str, Any]]:
@@ -171,11 +155,18 @@ def test_some_failed_downloads_recover_a_day_later_at_source_level_only(runs: li
 
 
 def test_recomputed_dates_begin_with_their_metrics(runs: list[dict[str, Any]]) -> None:
-    recomputed = [
-        history for run in runs for (_, date), history in buckets(run).items() if date not in run["dateStamps"]
-    ]
+    recomputed = [history for run in runs for (_, day), history in buckets(run).items() if day not in run["dateStamps"]]
     assert len(recomputed) > 500
     assert {statuses(history)[0] for history in recomputed} == {"metrics_started"}
+
+
+def test_a_run_that_recomputes_does_so_for_exactly_the_three_days_before(runs: list[dict[str, Any]]) -> None:
+    for run in runs:
+        extra = {day for _, day in buckets(run)} - set(run["dateStamps"])
+        oldest = date.fromisoformat(min(run["dateStamps"]))
+        assert extra <= {(oldest - timedelta(days=back)).isoformat() for back in (1, 2, 3)}
+        if run["latestStatus"] == "pulse_complete":
+            assert len(extra) in {0, 3}
 
 
 def test_a_status_can_be_missing_at_run_level(runs: list[dict[str, Any]]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from statsig_runs.packaged import packaged
 from tests import oracle
 from tests.support import warehouse_of_runs as warehouse
 from tests.support.written_runs import at, history, payload
+from tests.support.written_stories import loaded
 from tests.support.written_week import all_runs, in_flight
 
 
@@ -84,3 +85,24 @@ def test_a_word_added_to_the_catalogue_changes_the_runs_that_were_built_before(
     expected = oracle.build_marts(fetched, oracle.Settings(catalogue=words))
     for mart in oracle.KEYS:
         assert warehouse.differences(mart, expected[mart], after[mart]) == []
+
+
+def test_runs_that_nobody_fetched_again_change_with_the_final_status_of_their_source(folder: Path):
+    """Two settled runs are too few to know how Events end, three are enough, and two that end otherwise undo it."""
+    end = "download_complete"
+    payload_of_waiting, _ = loaded("Events", date(2024, 2, 22), end=end)
+    waiting = (payload_of_waiting, at("2024-02-23T12:00:00"))  # an hour after its last event
+    steps = [
+        ([loaded("Events", date(2024, 2, day), end=end) for day in (20, 21)] + [waiting], "in_progress"),
+        ([loaded("Events", date(2024, 2, 19), end=end)], "succeeded"),
+        ([loaded("Events", date(2024, 2, day), end="metrics_complete") for day in (24, 25)], "in_progress"),
+    ]
+    database, known = folder / "turning.duckdb", []
+    for brought, outcome in steps:
+        known += brought
+        marts = warehouse.build_by_sql(database, brought)
+        outcomes = {row["run_id"]: (row["outcome"], row["effective_outcome"]) for row in marts["fct_runs"]}
+        assert outcomes["Events 2024-02-22"] == (outcome, outcome)
+        expected = oracle.build_marts(known)
+        for mart in oracle.KEYS:
+            assert warehouse.differences(mart, expected[mart], marts[mart]) == []

@@ -2,7 +2,8 @@
 
     console                        what it answers: keys, pages, runs
     faults, server, store          what can go wrong, the wire, and the runs it holds
-    sample_runs, sample_histories  made-up runs from a seed number
+    sample_runs                    made-up runs from a seed number
+    sample_team, sample_histories  which runs a team starts, and what becomes of each
 
 Knows nothing of the client, the loader or the tables.
 """

@@ -49,7 +49,7 @@ _STORIES: Final = {
 _NAMES: Final = list(_STORIES)
 _WEIGHTS: Final = list(accumulate(_STORIES.values()))
 
-_RECOMPUTING_SHARE: Final = 0.15
+_RECOMPUTING_SHARE: Final = 0.3
 """Of the runs that load more than one day, how many touch older days as well."""
 _UNSEEN_PULSE_SHARE: Final = 0.03
 """Of all runs, how many show the start of their pulse at source level only."""
@@ -71,7 +71,9 @@ class _Clock:
     finished: int
 
 
-def tell_histories(rng: Random, created: int, sources: list[str], days: list[int]) -> Histories:
+def tell_histories(
+    rng: Random, created: int, sources: list[str], days: list[int], *, story: str | None = None, events: bool = False
+) -> Histories:
     """Draw one run's story and tell it at both levels.
 
     Args:
@@ -79,28 +81,36 @@ def tell_histories(rng: Random, created: int, sources: list[str], days: list[int
         created: when the run was enqueued, milliseconds since 1970.
         sources: the run's sources.
         days: the requested days, as days since 1970, newest first.
+        story: how it goes; by default drawn.
+        events: whether the run ends with its download, as those of Events do, and recomputes nothing.
     """
-    story = rng.choices(_NAMES, cum_weights=_WEIGHTS)[0]
+    story = story or rng.choices(_NAMES, cum_weights=_WEIGHTS)[0]
     clock = _draw_clock(rng, created)
     run = _tell_run(rng, story, clock, len(days))
     if rng.random() < _UNSEEN_PULSE_SHARE:
         run = [event for event in run if event[1] != "pulse_started"]
     extra = []
-    if len(days) > 1 and rng.random() < _RECOMPUTING_SHARE:
-        extra = [days[-1] - 1, days[-1] - 2][: rng.choice((1, 2))]
+    if len(days) > 1 and not events and rng.random() < _RECOMPUTING_SHARE:
+        extra = [days[-1] - back for back in (1, 2, 3)]
     told: dict[str, dict[int, list[Event]]] = {}
     for position, source in enumerate(sources):
         buckets = told[source] = {}
         for nth, day in enumerate(days + extra):
             bucket = _tell_bucket(rng, story, clock, nth, unlucky=position == 0)
             # older days are computed again from what was downloaded before
-            buckets[day] = (
-                [event for event in bucket if event[1].startswith(("metrics", "pulse"))] if day in extra else bucket
-            )
+            buckets[day] = [event for event in bucket if _is_computing(event)] if day in extra else bucket
+    if events:
+        run = [event for event in run if not _is_computing(event)]
+        for buckets in told.values():
+            buckets |= {day: [e for e in bucket if not _is_computing(e)] for day, bucket in buckets.items()}
     if story == "reloaded":
-        for events in (run, *(bucket for buckets in told.values() for bucket in buckets.values())):
-            events += [(at + _RELOAD, status) for at, status in events if at >= clock.download - _APART]
+        for history in (run, *(bucket for buckets in told.values() for bucket in buckets.values())):
+            history += [(at + _RELOAD, status) for at, status in history if at >= clock.download - _APART]
     return Histories(run, told, days + extra)
+
+
+def _is_computing(event: Event) -> bool:
+    return event[1].startswith(("metrics", "pulse"))
 
 
 def _draw_clock(rng: Random, created: int) -> _Clock:

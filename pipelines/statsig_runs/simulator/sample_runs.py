@@ -1,8 +1,8 @@
 """Realistic ingestion runs from a seed number, for the simulator, the demo, the tests and the benchmarks.
 
 A run is a function of the seed, of the pipeline it belongs to and of its place in that pipeline's schedule, never
-of the clock: asked again for a later moment, the same run comes back with a longer history. What happens to a run is
-told by `sample_histories`. Pure functions; this module knows no HTTP and no table.
+of the clock: asked again for a later moment, the same run comes back with a longer history. Which runs there are is
+told by `sample_team`, what happens to each by `sample_histories`. Pure functions; no HTTP and no table.
 """
 
 from __future__ import annotations
@@ -11,54 +11,27 @@ import heapq
 import math
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
 from itertools import islice
 from random import Random
-from typing import Any, Final
+from typing import Any
 
 from statsig_runs.simulator.sample_histories import Event, Histories, tell_histories
+from statsig_runs.simulator.sample_team import (
+    HOSTILE_SOURCES,
+    RUNS_PER_DAY,
+    Pipeline,
+    list_pipelines,
+    mishap,
+    newest_date,
+    schedule,
+)
+
+__all__ = ["HOSTILE_SOURCES", "RUNS_PER_DAY", "Run", "generate_runs", "iter_runs", "runs_as_of"]
 
 Run = dict[str, Any]
 """One run as the API's `data` object, ready for JSON."""
-
-HOSTILE_SOURCES: Final = (
-    "<script>alert('run')</script>",
-    "Robert'); DROP TABLE runs;--",
-    "\u202egnirts desrever\u202c 🚀",
-    "../../etc/passwd?a=1&b=%2F#{{ x }}",
-    "Ω" * 300,
-)
-"""Source names that a page, a query or a path must show as plain text."""
-
-RUNS_PER_DAY: Final = 32
-"""About how many runs one team's pipelines start in a day."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Pipeline:
-    """What starts runs: `every` hours, `offset` minutes past, for the `dates` days that ended last."""
-
-    trigger: str
-    sources: tuple[str, ...]
-    every: int
-    offset: int
-    dates: int
-
-
-_TEAM: Final = (
-    _Pipeline("scheduled", ("Web events", "App events"), every=1, offset=10, dates=2),
-    _Pipeline("scheduled", ("Revenue metrics", "Engagement metrics", "Retention metrics"), 4, 25, 3),
-    _Pipeline("scheduled", ("Checkout events", "Support events", "Billing events"), 24, 150, 1),
-    _Pipeline("scheduled", ("Daily metrics", "Finance metrics", "Guardrail metrics"), 24, 270, 4),
-    _Pipeline("api", ("Experiment metrics",), 37, 40, 3),
-    _Pipeline("backfill", ("Checkout events", "Billing events"), 107, 35, 7),
-)
-_HOSTILE_TEAM: Final = (_Pipeline("scheduled", HOSTILE_SOURCES, every=6, offset=20, dates=1),)
-
-_HOUR: Final = 3_600_000
-_DAY: Final = 24 * _HOUR
 
 
 def generate_runs(
@@ -82,15 +55,15 @@ def iter_runs(
 ) -> Iterator[Run]:
     """`generate_runs` one by one, for more runs than fit into memory."""
     limit = _to_milliseconds(until)
-    pipelines = [_rename(pipeline, team) for team in range(1, teams + 1) for pipeline in _TEAM]
-    pipelines += _HOSTILE_TEAM if hostile else ()
-    schedules = [_schedule(number, pipeline, seed, limit) for number, pipeline in enumerate(pipelines)]
+    pipelines = list_pipelines(teams, hostile=hostile)
+    schedules = [schedule(number, pipeline, seed, limit) for number, pipeline in enumerate(pipelines)]
     step = count // malformed if malformed else 0
     rng = Random()  # noqa: S311
     for index, (created, number, slot) in enumerate(islice(heapq.merge(*schedules, reverse=True), count)):
         # seeding by place, not by order, is what makes a run the same whenever it is asked for
         rng.seed((abs(seed) << 96) | (number << 64) | slot)
-        run = _build(rng, pipelines[number], created, limit)
+        pipeline = pipelines[number]
+        run = _build(rng, pipeline, created, limit, mishap(pipeline, seed, slot))
         broken = step and index % step == step // 2 and index // step < malformed
         yield _break(run, index // step) if broken else run
 
@@ -125,28 +98,11 @@ def _as_of(run: Run, limit: str) -> Run | None:
         return run
 
 
-def _rename(pipeline: _Pipeline, team: int) -> _Pipeline:
-    if team == 1:
-        return pipeline
-    sources = tuple(f"{source} (team {team})" for source in pipeline.sources)
-    return _Pipeline(pipeline.trigger, sources, pipeline.every, pipeline.offset + 7 * team, pipeline.dates)
-
-
-def _schedule(number: int, pipeline: _Pipeline, seed: int, limit: int) -> Iterator[tuple[int, int, int]]:
-    """(created in ms since 1970, pipeline's number, slot) of one pipeline, newest first, without end."""
-    every, offset = pipeline.every * _HOUR, pipeline.offset * 60_000
-    for slot in range((limit - offset) // every, 0, -1):
-        late = (slot * 2_654_435_761 + number * 40_503 + seed * 65_537) % 600_000
-        created = slot * every + offset + late
-        if created <= limit:
-            yield created, number, slot
-
-
-def _build(rng: Random, pipeline: _Pipeline, created: int, limit: int) -> Run:
+def _build(rng: Random, pipeline: Pipeline, created: int, limit: int, story: str | None) -> Run:
     run_id = _draw_id(rng)
-    yesterday = created // _DAY - 1
-    dates = list(range(yesterday, yesterday - pipeline.dates, -1))
-    told: Histories = tell_histories(rng, created, list(pipeline.sources), dates)
+    newest = newest_date(created)
+    dates = list(range(newest, newest - pipeline.dates, -1))
+    told: Histories = tell_histories(rng, created, list(pipeline.sources), dates, story=story, events=pipeline.events)
     stamps = {day: _date_stamp(day) for day in told.days}
     run: Run = {
         "runID": run_id,
