@@ -25,8 +25,8 @@ SEED: Final = 1
 
 QUERIES: Final = (
     (
-        "Is today's data in, and if not, since when?",
-        "select source, health, round(hours_since_success, 1) as hours, latest_landed_date from source_status",
+        "Is the data in, and complete, and which dates are overdue?",
+        "select source, health, complete_through_date, overdue_date_count, oldest_overdue_date from source_status",
     ),
     (
         "How long does each stage take, in minutes?",
