@@ -35,6 +35,7 @@ ROOMS = [
     {"api", "logs", "models", "settings"},
     {"dlt_context", "flatten", "pages", "readers"},
     {"fetch"},
+    {"status_messages"},
     {"report", "source"},
     {"warehouse"},
     {"job"},

@@ -82,6 +82,13 @@ def test_the_folders_own_files_are_read(empty_folder: Path) -> None:
     assert shown.stdout == "21.0 console-from-file\n"
 
 
+@pytest.mark.parametrize(("text", "meant"), [("true", True), ("False", False), ("0", False), ("1", True)])
+def test_a_switch_may_be_written_in_the_environment(monkeypatch: pytest.MonkeyPatch, text: str, *, meant: bool) -> None:
+    monkeypatch.setenv("SOURCES__STATSIG_RUNS__STATUS", text)
+    assert load_settings().status is meant
+    assert load_settings(status=False).status is False
+
+
 @pytest.mark.parametrize(
     ("name", "value", "reason"),
     [
@@ -96,6 +103,8 @@ def test_the_folders_own_files_are_read(empty_folder: Path) -> None:
         ("DAY_UTC_OFFSET_HOURS", "PST", "must be of type float"),
         ("OVERDUE_GRACE_HOURS", "-0.5", "overdue_grace_hours must be from 0"),
         ("OVERDUE_GRACE_HOURS", "nan", "overdue_grace_hours must be from 0"),
+        ("STATUS", "perhaps", "status must be of type bool, not 'perhaps'"),
+        ("STATUS", "2", "status must be of type bool"),
         ("COMPLETENESS_DAYS", "0", "completeness_days must be from 1"),
         ("PROJECT", "a-b", "letters, digits and underscores"),
         ("PROJECT", "raw", "cannot be 'raw'"),

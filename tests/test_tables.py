@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from statsig_runs.contract import AcceptedRun, MissingRun, RejectedRun, read_run
 from statsig_runs.flatten import build_tables
-from statsig_runs.tables import RUN_TABLES, TOMBSTONE
+from statsig_runs.tables import BATCH_TABLES, TOMBSTONE
 from tests.support.one_run import NOW, bucket, history, payload
 
 
@@ -31,7 +31,7 @@ def tombstones(table: pa.Table) -> list[str]:
 def test_every_table_comes_with_its_columns_even_when_empty() -> None:
     tables = build_tables([])
     assert {name: table.schema for name, table in tables.items()} == {
-        name: table.schema for name, table in RUN_TABLES.items()
+        name: table.schema for name, table in BATCH_TABLES.items()
     }
     assert all(table.num_rows == 0 for table in tables.values())
 

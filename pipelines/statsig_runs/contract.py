@@ -146,7 +146,7 @@ def read_run(body: bytes, *, fetched_at: datetime, run_id: str | None = None) ->
         text = body.decode()
         content_hash = hash_payload(body)
     except (ValueError, OverflowError, RecursionError) as error:  # msgspec's errors and UnicodeError are ValueErrors
-        return reject(body, fetched_at, _explain(body, error), run_id)
+        return reject(body, fetched_at, explain(body, error), run_id)
     if run_id is not None and run.runID != run_id:
         return reject(body, fetched_at, f"asked for another run, got {run.runID!r} - at `$.runID`", run_id)
     path = next(_find_times_off_the_calendar(run), None) if _may_leave_the_calendar(body) else None
@@ -221,8 +221,8 @@ def _holds_nul(value: Any) -> bool:
     return any(map(_holds_nul, value)) if isinstance(value, list) else "\0" in str(value)
 
 
-def _explain(body: bytes, error: Exception) -> str:
-    """Why a text is no run. Of a text that is no JSON it names the field which cannot be decoded, if there is one."""
+def explain(body: bytes, error: Exception) -> str:
+    """Why a text cannot be read; of one that is no JSON it names the field which cannot be decoded, if there is one."""
     if isinstance(error, msgspec.ValidationError):
         return str(error)
     try:

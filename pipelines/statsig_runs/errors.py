@@ -7,6 +7,7 @@
     ├── ApiError                   exit 6   the API could not be reached, or answered nonsense to the end
     │   ├── NotTheApiError         exit 6   something else answers (2 where base_url was set by hand)
     │   ├── ApiRequestError        exit 6   the API refused one request (a 4xx other than 401, 403, 404, 429)
+    │   ├── AnswerTooLongError     exit 6   an answer is over the size limit
     │   └── RequestsSpentError     never    `--max-requests` is used up; the sync ends in good order
     ├── ModelsError                exit 1   the dbt project did not build, or one of its tests failed
     ├── StorageError               exit 1   the database or the disk refused a write
@@ -64,6 +65,10 @@ class ApiRequestError(ApiError):
     def __init__(self, message: str, status: int = 0) -> None:
         super().__init__(message)
         self.status = status
+
+
+class AnswerTooLongError(ApiError):
+    """An answer is over the size limit; one that asks for less may not be."""
 
 
 class RequestsSpentError(ApiError):

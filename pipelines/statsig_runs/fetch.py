@@ -18,7 +18,7 @@ from statsig_runs import contract
 from statsig_runs.api import ConsoleApi, FailedRun, FetchedRun, RunPage, Runs
 from statsig_runs.api.runs import page_link
 from statsig_runs.contract import AcceptedRun, MissingRun, Outcome, RejectedRun
-from statsig_runs.errors import ApiError, ApiRequestError, RequestsSpentError
+from statsig_runs.errors import ApiError, ApiRequestError, NotAuthorisedError, RequestsSpentError
 from statsig_runs.listing import Listing
 from statsig_runs.pages import BRIEFLY, Pages
 from statsig_runs.plan import KnownRun, ListedRun, Progress, is_plausible, reads
@@ -43,7 +43,7 @@ class Unread:
     """Something that could not be read this time: `what` names it, as in `run r7` or `page 3 of the list`."""
 
     what: str
-    error: ApiError
+    error: ApiError | NotAuthorisedError
 
 
 Lookup = Callable[["Collection[str]"], Mapping[str, KnownRun]]
@@ -51,13 +51,25 @@ Lookup = Callable[["Collection[str]"], Mapping[str, KnownRun]]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What one sync is asked to do; `max_requests` counts every request, retries included."""
+    """What one sync is asked to do.
+
+    `max_requests` counts every request, retries included. `is_status_wanted`: the ingestion status is asked for after
+    the runs.
+    """
 
     run_ids: tuple[str, ...] = ()
     discover: bool = True
     full: bool = False
     since: datetime | None = None
     max_requests: int | None = None
+    is_status_wanted: bool = False
+
+    @property
+    def most_for_runs(self) -> int | None:
+        """How many requests runs may take: one is left for the ingestion status, unless there are very few."""
+        if self.max_requests is None or self.max_requests <= _TOO_FEW or not self.is_status_wanted:
+            return self.max_requests
+        return self.max_requests - 1
 
 
 class Fetch:
@@ -93,9 +105,9 @@ class Fetch:
         self._failed = dict.fromkeys(progress.failed)
         self._known = known
         self._unsettled = unsettled
-        self._redactor = Redactor([secret] if len(secret) >= _SHORTEST_SECRET else [])
+        self._redactor = payload_redactor(secret)
         self._brought: dict[str, str] = {}  # the hash of each run's payload, empty where there was none
-        self._most_for_pages, most_at_top = _share(request.max_requests, len(self._waiting), progress)
+        self._most_for_pages, most_at_top = _share(request.most_for_runs, len(self._waiting), progress)
         self._is_turn_of_rest = progress.is_turn_of_rest and request.max_requests == 1
         self._listing = Listing(
             replace(progress, is_turn_of_rest=self._is_turn_of_rest),
@@ -246,7 +258,7 @@ class Fetch:
 
     def _affordable(self, run_ids: Iterable[str]) -> Iterator[str]:
         for run_id in run_ids:
-            if self._is_spent(self._request.max_requests):
+            if self._is_spent(self._request.most_for_runs):
                 return
             yield run_id
 
@@ -258,6 +270,11 @@ class Fetch:
 
     def _validate(self, body: bytes, fetched_at: datetime, run_id: str | None = None) -> AcceptedRun | RejectedRun:
         return contract.read_run(self._redactor.scrub_payload(body), fetched_at=fetched_at, run_id=run_id)
+
+
+def payload_redactor(secret: str) -> Redactor:
+    """What takes the key out of payloads, if it is one."""
+    return Redactor([secret] if len(secret) >= _SHORTEST_SECRET else [])
 
 
 def fetch_everything(api: ConsoleApi, run_ids: Iterable[str], *, discover: bool, secret: str) -> Iterator[Outcome]:

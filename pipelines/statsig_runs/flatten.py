@@ -1,4 +1,4 @@
-"""Runs to the rows of the raw tables, as Arrow tables. Pure functions, no I/O; what the tables are is in `tables`."""
+"""Runs and messages to rows of the raw tables, in Arrow. Pure functions, no I/O; what the tables are is in `tables`."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from operator import attrgetter
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
 
 from statsig_runs.contract import AcceptedRun, MissingRun, RejectedRun, SourceHistory, StatusEvent
-from statsig_runs.tables import RUN_TABLES, TIMESTAMP, TOMBSTONE
+from statsig_runs.tables import BATCH_TABLES, RUN_TABLES, TIMESTAMP, TOMBSTONE
+
+if TYPE_CHECKING:
+    from statsig_runs.status_messages.message import RejectedMessage, StatusMessage
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -26,12 +29,14 @@ def build_tables(
     rejected: Iterable[RejectedRun] = (),
     missing: Iterable[MissingRun] = (),
     superseded: Iterable[AcceptedRun] = (),
+    messages: Iterable[StatusMessage] = (),
+    rejected_messages: Iterable[RejectedMessage] = (),
 ) -> dict[str, pa.Table]:
     """Flatten one batch into all raw tables, empty ones included.
 
     A run that stands twice in the batch is flattened once, as it was fetched last; each of its distinct payloads is
-    kept. Of superseded runs only the payloads are.
-    Shapes: see `tables.RUN_TABLES`; timestamps are UTC microseconds.
+    kept. Of superseded runs only the payloads are. A message that stands twice is one row, as it was fetched first.
+    Shapes: see `tables.BATCH_TABLES`; timestamps are UTC microseconds.
     """
     age = attrgetter("fetched_at")
     accepted = sorted(accepted, key=age)
@@ -49,6 +54,8 @@ def build_tables(
         "rejected_runs": _rows("rejected_runs", refusals),
         "missing_runs": _with_tombstones("missing_runs", _rows("missing_runs", list(absences.values())), found),
     }
+    tables["ingestion_status_messages"] = _rows("ingestion_status_messages", _first(messages))
+    tables["rejected_status_messages"] = _rows("rejected_status_messages", _first(rejected_messages))
     return tables | _histories(runs)
 
 
@@ -72,10 +79,15 @@ def _runs(accepted: Sequence[AcceptedRun]) -> pa.Table:
     )
 
 
-def _rows(table: str, records: Sequence[AcceptedRun | RejectedRun | MissingRun]) -> pa.Table:
+def _first(messages: Iterable[StatusMessage | RejectedMessage]) -> list[StatusMessage | RejectedMessage]:
+    newest_first = sorted(messages, key=attrgetter("fetched_at"), reverse=True)
+    return list({each.message_hash: each for each in newest_first}.values())
+
+
+def _rows(table: str, records: Sequence[Any]) -> pa.Table:
     """Records whose attributes have the columns' names."""
     columns: dict[str, Any] = {}
-    for name, column in RUN_TABLES[table].columns.items():
+    for name, column in BATCH_TABLES[table].columns.items():
         values = [getattr(record, name) for record in records]
         columns[name] = _timestamps(values) if column.kind == TIMESTAMP else values
     return _table(table, columns)
@@ -175,17 +187,19 @@ def merge_buckets(
     return latest, buckets
 
 
-def _timestamps(moments: Sequence[datetime]) -> pa.Array:
+def _timestamps(moments: Sequence[datetime | None]) -> pa.Array:
     # Arrow's own conversion of aware datetimes costs twice this
-    seconds = np.fromiter(map(datetime.timestamp, moments), dtype=np.float64, count=len(moments))
-    if (np.abs(seconds) < _EXACT_SECONDS).all():
+    known = [moment for moment in moments if moment is not None]
+    seconds = np.fromiter(map(datetime.timestamp, known), dtype=np.float64, count=len(known))
+    if len(known) == len(moments) and (np.abs(seconds) < _EXACT_SECONDS).all():
         return pa.array(np.rint(seconds * 1e6).astype(np.int64)).cast(TIMESTAMP)
-    return pa.array([(moment - _EPOCH) // _MICROSECOND for moment in moments], pa.int64()).cast(TIMESTAMP)
+    exact = [None if moment is None else (moment - _EPOCH) // _MICROSECOND for moment in moments]
+    return pa.array(exact, pa.int64()).cast(TIMESTAMP)
 
 
 def _table(table: str, columns: dict[str, Any]) -> pa.Table:
-    schema = RUN_TABLES[table].schema
-    rows = len(columns["run_id"])
+    schema = BATCH_TABLES[table].schema
+    rows = len(next(iter(columns.values())))
     if TOMBSTONE in schema.names:
         columns[TOMBSTONE] = pa.nulls(rows, pa.bool_())
     return pa.table({name: columns[name] for name in schema.names}, schema=schema)

@@ -71,6 +71,7 @@ class Settings:
     completeness_days: int
     project: str
     destination: str
+    status: bool
     checks: Checks
     slack_incoming_hook: str | None = field(repr=False)
 
@@ -180,6 +181,7 @@ _KINDS: Final[dict[str, type]] = {
     "completeness_days": int,
     "project": str,
     "destination": str,
+    "status": bool,
     "slack_incoming_hook": str,
 }
 _CHECK_KINDS: Final[dict[str, type]] = {
@@ -199,6 +201,8 @@ _LONGEST_DAYS: Final = 36_500
 """A century: dates end not far beyond."""
 _FARTHEST_ZONE: Final = 14
 """Hours from UTC: no calendar day of the world begins earlier or later."""
+_SPELLINGS: Final = {"true": True, "1": True, "false": False, "0": False}
+"""Of a yes and a no in an environment variable."""
 _PROJECT: Final = re.compile("[A-Za-z0-9_]+")
 _SECRETS: Final = {"api_key", "slack_incoming_hook"}
 
@@ -252,10 +256,12 @@ def _as(kind: type, value: Any, path: str, *, is_secret: bool = False) -> Any:
             if isinstance(value, str):  # from the environment: a JSON list, or names with commas between
                 value = json.loads(value) if value.startswith("[") else value.replace(",", " ").split()
             return tuple(str(item) for item in value)
+        if kind is bool:
+            return value if isinstance(value, bool) else _SPELLINGS[str(value).lower()]
         if isinstance(value, list | dict if kind is str else bool):
             raise TypeError  # noqa: TRY301
         return kind(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, KeyError):
         shown = "" if is_secret else f", not {value!r}"
         raise ConfigurationError(f"The setting {path} must be of type {kind.__name__}{shown}.") from None
 

@@ -21,7 +21,7 @@ table of that list: by a *tombstone*, a row that holds nothing but the run's id 
 
 TEXT: Final = pa.string()
 NUMBER: Final = pa.int64()
-SECONDS: Final = pa.float64()
+REAL: Final = pa.float64()
 DATE: Final = pa.date32()
 TIMESTAMP: Final = pa.timestamp("us", tz="UTC")
 
@@ -176,7 +176,52 @@ _RUN_TABLES: Final = (
 )
 
 RUN_TABLES: Final[dict[str, Table]] = {table.name: table for table in _RUN_TABLES}
-"""What a batch of runs becomes, by name."""
+"""What the runs of a batch become, by name."""
+
+_MESSAGE_HASH: Final = Column(
+    TEXT, "SHA-256 of the message's canonical JSON, in hexadecimal digits: the API gives messages no id."
+)
+_STATUS_TABLES: Final = (
+    Table(
+        "ingestion_status_messages",
+        "One row per distinct message of the ingestion status.",
+        {
+            "message_hash": _MESSAGE_HASH,
+            "source_name": Column(TEXT, "Name of the source that the message is about; null where it names none."),
+            "ingestion_dataset": Column(TEXT, "What was imported, such as `events` or `Metrics`."),
+            "ingestion_source": Column(TEXT, "The type of the source, such as `snowflake-v2`."),
+            "date_stamp": Column(DATE, "The calendar date that `ds` names, whatever its time and zone."),
+            "status": Column(TEXT, "The class of the message, such as `IMPORT_SUCCESSFUL` or `QUERY_ERROR`."),
+            "message": Column(TEXT, "Statsig's words."),
+            "error_message": Column(TEXT, "The words of the customer's warehouse; whole."),
+            "row_count": Column(REAL, "Rows imported; null where the message gives no number."),
+            "metric_count": Column(REAL, "Metrics imported; null where the message gives no number."),
+            "status_at": Column(TIMESTAMP, "When the message was made, UTC."),
+            "first_fetched_at": Column(TIMESTAMP, "When the API sent this message first, UTC."),
+            "payload": Column(TEXT, "The API's JSON."),
+        },
+        key=("message_hash",),
+        replaced_by=("message_hash",),
+    ),
+    Table(
+        "rejected_status_messages",
+        "One row per distinct element of the ingestion status that could not be read. Read by no model.",
+        {
+            "message_hash": _MESSAGE_HASH,
+            "fetched_at": Column(TIMESTAMP, "When the API sent this element first, UTC."),
+            "reason": Column(TEXT, "What is wrong, and the path of it."),
+            "payload": Column(TEXT, "What the API sent."),
+        },
+        key=("message_hash",),
+        replaced_by=("message_hash",),
+    ),
+)
+
+STATUS_TABLES: Final[dict[str, Table]] = {table.name: table for table in _STATUS_TABLES}
+"""What the messages of the ingestion status become, by name."""
+
+BATCH_TABLES: Final[dict[str, Table]] = {**RUN_TABLES, **STATUS_TABLES}
+"""What a batch becomes, by name."""
 
 SYNC_LOADS: Final = Table(
     "sync_loads",
@@ -194,15 +239,15 @@ SYNC_LOADS: Final = Table(
         "request_count": Column(NUMBER, "Requests made."),
         "retry_count": Column(NUMBER, "Requests made again after a failure."),
         "rate_limited_count": Column(NUMBER, "Answers 429."),
-        "fetch_seconds": Column(SECONDS, "Time of the fetching step."),
-        "load_seconds": Column(SECONDS, "Time of the loading step."),
-        "model_seconds": Column(SECONDS, "Time of the modelling step; null where it was not done."),
-        "publish_seconds": Column(SECONDS, "Time of the publishing step; null where it was not done."),
+        "fetch_seconds": Column(REAL, "Time of the fetching step."),
+        "load_seconds": Column(REAL, "Time of the loading step."),
+        "model_seconds": Column(REAL, "Time of the modelling step; null where it was not done."),
+        "publish_seconds": Column(REAL, "Time of the publishing step; null where it was not done."),
     },
     key=("load_id",),
     replaced_by=("load_id",),
 )
 """What one load did."""
 
-TABLES: Final[dict[str, Table]] = {**RUN_TABLES, SYNC_LOADS.name: SYNC_LOADS}
+TABLES: Final[dict[str, Table]] = {**BATCH_TABLES, SYNC_LOADS.name: SYNC_LOADS}
 """Every raw table, by name."""

@@ -117,7 +117,7 @@ def test_the_local_api_serves_what_its_options_say(tmp_path: Path) -> None:
         ended = server.stop(signal.SIGINT)
     assert done.code == 4, done.err
     assert (done.summary["new"], done.summary["rejected"]) == (28, 2)
-    assert done.summary["requests"] - done.summary["retries"] == 5
+    assert done.summary["requests"] - done.summary["retries"] == 6  # five pages, and the ingestion status
     assert ended.code == 0
     assert f"Simulated Console API with 30 runs at {url}, key {API_KEY}." in ended.out
 

@@ -111,7 +111,8 @@ def test_a_row_with_an_unusable_time_is_told_as_that(written: object) -> None:
 
 NO_JSON = "no JSON, neither by itself nor with the lines around it - in line {} of the archive"
 NO_RUN = (
-    "neither a run with its `runID`, nor an answer of the API, nor a row of run_payloads - in line {} of the archive"
+    "neither a run with its `runID`, nor a message, an answer of the API or a row of run_payloads"
+    " - in line {} of the archive"
 )
 
 

@@ -4,7 +4,7 @@ import gzip
 import hashlib
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ from statsig_runs.job.replay import rebuild
 from statsig_runs.job.summary import Summary
 from statsig_runs.plan import Progress
 from statsig_runs.settings import Settings, load_settings
-from statsig_runs.tables import RUN_TABLES
+from statsig_runs.status_messages import read_message
+from statsig_runs.tables import BATCH_TABLES
 from statsig_runs.warehouse import Warehouse, open_warehouse
 from statsig_runs.warehouse.loader import Loader
 from tests.support.one_run import NOW, history, payload
@@ -54,7 +55,7 @@ def content(warehouse: Warehouse) -> dict[str, list[tuple[Any, ...]]]:
     """All rows of all raw tables, apart from technical columns."""
     return {
         table: rows(warehouse, f"select columns(c -> c not like '\\_dlt%' escape '\\') from {table} order by all")
-        for table in RUN_TABLES
+        for table in BATCH_TABLES
     }
 
 
@@ -76,6 +77,65 @@ def test_a_replay_of_the_databases_own_payloads_changes_nothing(warehouse: Wareh
     summary = replay(warehouse, settings)
     assert content(warehouse) == before
     assert (summary.new, summary.changed, summary.unchanged, summary.rejected, summary.requests) == (0, 0, 2, 1, 0)
+
+
+MESSAGES = [
+    {"ds": "2026-01-01T00:00:00Z", "source_name": "A", "status": "QUERY_ERROR", "error_message": "no such column"},
+    {"ds": "2026-01-02", "source_name": "A", "status": "IMPORT_SUCCESSFUL", "rowCount": 7},
+    {"ds": "soon", "source_name": "A", "status": "IMPORT_STARTED"},
+]
+LOADED = [("A", date(2026, 1, 1), "QUERY_ERROR", None), ("A", date(2026, 1, 2), "IMPORT_SUCCESSFUL", 7.0)]
+SHOWN = "select source_name, date_stamp, status, row_count from ingestion_status_messages order by date_stamp"
+
+
+def test_a_replay_rebuilds_the_messages_of_the_ingestion_status(warehouse: Warehouse, settings: Settings) -> None:
+    load(warehouse, payload())
+    loader = Loader(dlt.destinations.duckdb(str(warehouse.database)), warehouse.schemas, warehouse.state)
+    loader.load([read_message(json.dumps(each).encode(), fetched_at=NOW) for each in MESSAGES], Progress())
+    before = content(warehouse)
+    assert rows(warehouse, SHOWN) == LOADED
+    with duckdb.connect(str(warehouse.database)) as connection:
+        connection.execute("update statsig_raw.ingestion_status_messages set status = 'damaged', date_stamp = null")
+        # as an older version stored what this one reads
+        connection.execute(
+            "insert into statsig_raw.rejected_status_messages "
+            "(message_hash, fetched_at, reason, payload) "
+            "select message_hash, first_fetched_at, 'x', payload "
+            "from statsig_raw.ingestion_status_messages"
+        )
+    replay(warehouse, settings)
+    assert content(warehouse) == before
+
+
+@pytest.mark.parametrize(
+    "archive",
+    [
+        b"\n".join(json.dumps(each).encode() for each in MESSAGES),
+        json.dumps(MESSAGES, indent=1).encode(),
+        json.dumps({"message": "ok", "data": MESSAGES, "pagination": {"nextPage": None}}).encode(),
+        b"\n".join(
+            json.dumps({"message_hash": "h", "payload": json.dumps(each), "first_fetched_at": NOW.isoformat()}).encode()
+            for each in MESSAGES
+        ),
+    ],
+    ids=["a message a line", "the bare array", "the envelope", "rows of the raw table"],
+)
+def test_an_archive_of_the_ingestion_status_is_replayed_in_every_form(
+    warehouse: Warehouse, settings: Settings, tmp_path: Path, archive: bytes
+) -> None:
+    file = tmp_path / "status.json"
+    file.write_bytes(archive)
+    summary = replay(warehouse, settings, file, NOW)
+    assert rows(warehouse, SHOWN) == LOADED
+    assert rows(warehouse, "select distinct first_fetched_at from ingestion_status_messages") == [(NOW,)]
+    assert rows(warehouse, "select count(*) from rejected_status_messages") == [(1,)]
+    assert rows(warehouse, "select count(*) from rejected_runs") == [(0,)]
+    assert (summary.messages, summary.rejected_messages, summary.exit_code) == (2, 1, 4)
+    again = replay(warehouse, settings, file, NOW + timedelta(days=1))
+    assert (again.messages, again.rejected_messages) == (0, 0)
+    earlier = replay(warehouse, settings, file, NOW - timedelta(days=1))
+    assert earlier.messages == (0 if b"first_fetched_at" in archive else 2)
+    assert rows(warehouse, "select count(*) from ingestion_status_messages") == [(2,)]
 
 
 def test_a_replay_rebuilds_tables_that_were_damaged(warehouse: Warehouse, settings: Settings) -> None:

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from statsig_runs.cli import cli
 from statsig_runs.job import sync
-from statsig_runs.simulator import API_KEY, Simulator
+from statsig_runs.simulator import API_KEY, STATUS_PATH, Simulator
 from statsig_runs.simulator.sample_runs import generate_runs
 from statsig_runs.warehouse.known import Known
 
@@ -84,3 +84,33 @@ def test_an_error_before_the_first_request_leaves_a_summary_too(
     summary = json.loads(run_sync().stdout)
     assert (summary["exit_code"], summary["requests"]) == (2, 0)
     assert "No Console API key is set" in summary["error"]
+
+
+def test_an_api_without_the_ingestion_status_is_told_once_and_hampers_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sync, "finish", lambda *_, **__: None)  # it is about what is fetched and loaded
+    monkeypatch.setenv("STATSIG_API_KEY", API_KEY)
+    monkeypatch.setenv("SOURCES__STATSIG_RUNS__RATE_LIMITS", "1000/1")
+    runs = generate_runs(30, seed=1, until=datetime.now(UTC))
+    with Simulator(runs, api_key=API_KEY, status_shape="off") as simulator:
+        command = ["sync", "--json", "--base-url", simulator.url, "--database", str(tmp_path / "runs.duckdb")]
+
+        def run(*arguments: str) -> tuple[int, int, int, int]:
+            """Exit code, messages loaded, how often the endpoint was warned of, and how often it was asked."""
+            before = len(simulator.log)
+            done = CliRunner().invoke(cli, [*command, *arguments])
+            summary = json.loads(done.stdout)
+            asked = sum(entry.path.startswith(STATUS_PATH) for entry in list(simulator.log)[before:])
+            told = done.stderr.count("the API refuses the ingestion status (404")
+            return summary["exit_code"], summary["messages"], told, asked
+
+        assert run() == (0, 0, 1, 1)
+        assert run() == (0, 0, 0, 0)
+        simulator.status_shape = "envelope"
+        assert run("--full", "--no-status") == (0, 0, 0, 0)
+        assert run("--no-discover", "--run-id", runs[0]["runID"]) == (0, 0, 0, 0)
+        code, messages, told, asked = run("--full")  # which reads everything again, and so asks for this as well
+        assert (code, told, asked) == (0, 0, 1)
+        assert messages > 100
+        assert run() == (0, 0, 0, 1)

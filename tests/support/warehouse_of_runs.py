@@ -40,7 +40,7 @@ def load(database: Path, fetched: Iterable[tuple[dict, datetime]], rejected: Ite
             live = f"where {tables.TOMBSTONE} is null" if tables.TOMBSTONE in rows.column_names else ""
             chosen = ", ".join(columns)
             con.execute(f"create table if not exists {RAW}.{name} as select {chosen} from batch limit 0")
-            keys = ", ".join(tables.RUN_TABLES[name].replaced_by)
+            keys = ", ".join(tables.BATCH_TABLES[name].replaced_by)
             con.execute(f"delete from {RAW}.{name} where ({keys}) in (select ({keys}) from batch)")
             con.execute(f"insert into {RAW}.{name} select {chosen} from batch {live}")
             con.unregister("batch")

@@ -199,7 +199,7 @@ def bytes_below(folders: Sequence[Path]) -> dict[Path, bytes]:
     return {path: path.read_bytes() for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-OF_THE_FETCH = r"fetched_at|_dlt.*|hours_since_success"
+OF_THE_FETCH = r"(first_)?fetched_at|_dlt.*|hours_since_success"
 """Columns that tell when a run was fetched, and so differ between two syncs that do the same."""
 
 

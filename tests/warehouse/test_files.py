@@ -139,7 +139,9 @@ def test_who_writes_finds_what_a_killed_load_left_behind_finished(tmp_path: Path
     warehouse = open_warehouse(tmp_path / "runs.duckdb")
     with warehouse.writing() as loader:
         loader.load([], Progress())
-        batch = loaded_batch([read_run(json.dumps(payload()).encode(), fetched_at=NOW)], Progress().to_state())
+        batch = loaded_batch(
+            [read_run(json.dumps(payload()).encode(), fetched_at=NOW)], {"progress": Progress().to_state()}
+        )
         loader.pipeline.extract(batch)
         loader.pipeline.normalize()  # and here it was killed
     with warehouse.writing() as loader:

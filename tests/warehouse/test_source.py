@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from statsig_runs.contract import MissingRun, Outcome, read_run
 from statsig_runs.errors import ConfigurationError, NotAuthorisedError
 from statsig_runs.simulator import Simulator
 from statsig_runs.source import loaded_batch, statsig_ingestion
-from statsig_runs.tables import RUN_TABLES, TOMBSTONE
+from statsig_runs.tables import BATCH_TABLES, TOMBSTONE
 from tests.support.one_run import NOW, bucket, history, payload
 
 KEY = "console-for-the-tests"
@@ -57,7 +57,7 @@ def accept(minutes: int = 0, **changes: Any) -> Outcome:
 
 
 def count_rows(warehouse: Warehouse) -> dict[str, int]:
-    return {table: warehouse.rows(f"select count(*) from {table}")[0][0] for table in RUN_TABLES}
+    return {table: warehouse.rows(f"select count(*) from {table}")[0][0] for table in BATCH_TABLES}
 
 
 def ingestion(simulator: Simulator, run_ids: Iterable[str] = (), **options: Any) -> Any:
@@ -89,6 +89,14 @@ def test_all_tables_exist_with_exactly_their_columns_after_a_load_of_nothing(war
             "run_id": text, "content_hash": text, "fetched_at": moment, "reason": text, "payload": text,
         },
         "missing_runs": {"run_id": text, "fetched_at": moment, "message": text},
+        "ingestion_status_messages": {
+            "message_hash": text, "source_name": text, "ingestion_dataset": text, "ingestion_source": text,
+            "date_stamp": "DATE", "status": text, "message": text, "error_message": text, "row_count": "DOUBLE",
+            "metric_count": "DOUBLE", "status_at": moment, "first_fetched_at": moment, "payload": text,
+        },
+        "rejected_status_messages": {
+            "message_hash": text, "fetched_at": moment, "reason": text, "payload": text,
+        },
     }  # fmt: skip
     assert columns == sorted((t, c, kind) for t, named in expected.items() for c, kind in named.items())
 
@@ -115,6 +123,8 @@ def test_a_run_loaded_again_is_its_latest_state_longer_shorter_or_emptied(wareho
         "run_payloads": 4,
         "rejected_runs": 0,
         "missing_runs": 0,
+        "ingestion_status_messages": 0,
+        "rejected_status_messages": 0,
     }
 
 
@@ -157,6 +167,8 @@ def test_the_documents_example_arrives_by_id(warehouse: Warehouse, simulator: Si
         "run_payloads": 1,
         "rejected_runs": 0,
         "missing_runs": 0,
+        "ingestion_status_messages": 0,
+        "rejected_status_messages": 0,
     }
     assert warehouse.rows("select status_at from run_status_events where event_index = 6") == [
         (datetime(2023, 12, 13, 2, 44, 24, 865000, tzinfo=UTC),)
@@ -170,6 +182,28 @@ def test_the_whole_list_is_read_and_a_malformed_run_stops_no_other(warehouse: Wa
     warehouse.pipeline.run(ingestion(simulator, ["nowhere"]))
     counts = count_rows(warehouse)
     assert (counts["ingestion_runs"], counts["rejected_runs"], counts["missing_runs"]) == (25, 1, 1)
+
+
+def test_messages_of_the_ingestion_status_come_with_the_list_and_stay_as_they_were_loaded_first(
+    warehouse: Warehouse, simulator: Simulator
+) -> None:
+    simulator.runs.add(payload(granularHistory=[bucket("A", "2023-12-11", ("2", "download_error"), ("1", "enqueued"))]))
+    columns = "source_name, date_stamp, status, error_message is not null"
+    for _ in range(2):
+        warehouse.pipeline.run(ingestion(simulator))
+        loaded = warehouse.rows(f"select {columns} from ingestion_status_messages order by status_at")
+        assert loaded == [
+            ("A", date(2023, 12, 11), "IMPORT_SCHEDULED", False),
+            ("A", date(2023, 12, 11), "QUERY_ERROR", True),
+        ]
+        first = warehouse.rows("select distinct first_fetched_at from ingestion_status_messages")
+        assert len(first) == 1
+    asked = [entry for entry in simulator.log if "/status?" in entry.path]
+    before = warehouse.rows("select fetched_at > first_fetched_at from ingestion_runs, ingestion_status_messages")
+    assert set(before) == {(True,)}  # the runs were fetched again, the messages are those of the first time
+    warehouse.pipeline.run(ingestion(simulator, status=False))
+    warehouse.pipeline.run(ingestion(simulator, ["r1"], discover=False))
+    assert asked == [entry for entry in simulator.log if "/status?" in entry.path]
 
 
 def test_a_wrong_key_is_said_at_once_and_shown_nowhere(

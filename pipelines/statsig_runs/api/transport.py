@@ -24,7 +24,7 @@ import urllib3
 from statsig_runs.api.answers import TOO_MANY_REQUESTS, Answer, Unusable, parse_retry_after
 from statsig_runs.api.rate_limit import LONGEST_WAIT, RateLimiter, Stopped
 from statsig_runs.api.wire import DeadlineAdapter, find_certificates, find_proxies
-from statsig_runs.errors import ApiError, RequestsSpentError
+from statsig_runs.errors import AnswerTooLongError, ApiError, RequestsSpentError
 from statsig_runs.redact import Redactor
 
 API_VERSION = "20240601"
@@ -239,7 +239,9 @@ class Transport:
             chunks.append(chunk)
             size += len(chunk)
             if size > MAX_BODY:
-                raise ApiError(f"An answer of {self.host} is longer than {MAX_BODY >> 20} MiB; it was refused.")
+                raise AnswerTooLongError(
+                    f"An answer of {self.host} is longer than {MAX_BODY >> 20} MiB; it was refused."
+                )
         return b"".join(chunks)
 
     def _spend_request(self) -> None:

@@ -93,6 +93,7 @@ def main() -> NoReturn:
 @click.option(
     "--max-requests", type=click.IntRange(min=1), help="Stop after so many; the next sync goes on from there."
 )
+@click.option("--no-status", is_flag=True, help="Do not ask for the ingestion status: why days failed, how much came.")
 @click.option("--base-url", metavar="URL", help="Another API than Statsig's, such as `statsig-runs simulate`.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
 def sync(
@@ -105,6 +106,7 @@ def sync(
     *,
     destination: str | None,
     no_discover: bool,
+    no_status: bool,
     full: bool,
     as_json: bool,
 ) -> None:
@@ -117,7 +119,9 @@ def sync(
     from statsig_runs.job.summary import Summary, print_summary
     from statsig_runs.job.sync import run_sync
 
-    warehouse, settings = open_project(database, base_url=base_url, destination=destination)
+    warehouse, settings = open_project(
+        database, base_url=base_url, destination=destination, status=False if no_status else None
+    )
     request = Request(
         run_ids=(*_valid_ids(run_ids, "--run-id"), *_read_ids(run_ids_file)),
         discover=not no_discover,
@@ -187,8 +191,8 @@ def transform(database: Path, *, destination: str | None, full_refresh: bool) ->
     "archive",
     type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
     metavar="FILE",
-    help="JSON, plain, .gz or .zst: runs, answers of the API or rows of run_payloads, a line each, as an array or one "
-    "after the other; `-` for stdin.  [default: the database's own]",
+    help="JSON, plain, .gz, .zst: runs, messages of the ingestion status, answers of the API or rows of run_payloads, "
+    "a line each, as an array or one after the other; `-` for stdin.  [default: the database's own]",
 )
 @click.option("--fetched-at", type=click.DateTime(), help="When runs that do not say so were fetched (UTC).")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
@@ -260,6 +264,13 @@ def demo(database: Path) -> None:
 @click.option("--fault-rate", default=0.0, show_default=True, type=click.FloatRange(0, 1), help="Share that fails.")
 @click.option(
     "--page-size", default=10, show_default=True, type=click.IntRange(min=1), help="Runs to a page of the list."
+)
+@click.option(
+    "--status-shape",
+    type=click.Choice(["array", "envelope", "off"]),
+    default="array",
+    show_default=True,
+    help="How the ingestion status is answered; `off` answers 404.",
 )
 def simulate(**options: Any) -> None:
     """Serve a local Console API with generated runs, to try a BI tool or to write a test."""

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 import msgspec
 
@@ -25,13 +25,14 @@ from statsig_runs.contract import RejectedRun, reject
 from statsig_runs.errors import ConfigurationError
 from statsig_runs.json_text import elements, first_byte, members
 from statsig_runs.moments import in_utc
+from statsig_runs.status_messages.message import NAMES
 
 Payload = tuple[bytes, datetime]
 """The JSON text of one run, and when it was fetched."""
 
 WANTED: Final = (
-    "Wanted is JSON in UTF-8, plain, as .gz or as .zst: runs, answers of the API or rows of run_payloads, one a line, "
-    "as an array, or one after the other."
+    "Wanted is JSON in UTF-8, plain, as .gz or as .zst: runs, messages of the ingestion status, answers of "
+    "the API or rows of run_payloads, one a line, as an array, or one after the other."
 )
 DAMAGES: Final = (EOFError, OSError, zlib.error)
 """What reading raises where an archive is damaged."""
@@ -48,13 +49,26 @@ _HEAD: Final = 4096  # bytes that tell text from other files
 _MARK: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+("?)|[\[{]|[\]}]', re.DOTALL)
 
 
+class StatusPayload(NamedTuple):
+    """The JSON text of one message of the ingestion status, and when it was fetched."""
+
+    text: bytes
+    fetched_at: datetime
+
+
 class _Wrapped(msgspec.Struct):
-    """What tells a run, an answer of the API and a row of `run_payloads` from each other; the rest is left alone."""
+    """What tells runs, messages, answers of the API and rows of raw tables from each other; the rest is left alone."""
 
     runID: msgspec.Raw = msgspec.Raw()  # noqa: N815  as in the API
     data: msgspec.Raw = msgspec.Raw()
     payload: msgspec.Raw = msgspec.Raw()
     fetched_at: msgspec.Raw = msgspec.Raw()
+    first_fetched_at: msgspec.Raw = msgspec.Raw()
+    ds: msgspec.Raw = msgspec.Raw()
+    ingestion_dataset: msgspec.Raw = msgspec.Raw()
+    ingestion_source: msgspec.Raw = msgspec.Raw()
+    source_name: msgspec.Raw = msgspec.Raw()
+    error_message: msgspec.Raw = msgspec.Raw()
 
 
 _decode_wrapped = msgspec.json.Decoder(_Wrapped).decode
@@ -90,7 +104,7 @@ def _unpack(file: io.BufferedReader) -> io.BufferedReader:
     return file
 
 
-def read_archive(stream: io.BufferedReader, fetched_at: datetime) -> Iterator[Payload | RejectedRun]:
+def read_archive(stream: io.BufferedReader, fetched_at: datetime) -> Iterator[Payload | StatusPayload | RejectedRun]:
     """The runs of an archive; what is none is rejected, with its line in the reason.
 
     Args:
@@ -183,14 +197,16 @@ def _is_json(text: bytes) -> bool:
     return True
 
 
-def _read_piece(text: bytes, fetched_at: datetime, line: int) -> Iterator[Payload | RejectedRun]:
+def _read_piece(text: bytes, fetched_at: datetime, line: int) -> Iterator[Payload | StatusPayload | RejectedRun]:
     try:
         yield from _unwrap(text.strip(), fetched_at, line, is_json=False)
     except (ValueError, RecursionError):
         yield _reject(text, fetched_at, line, "no JSON, neither by itself nor with the lines around it")
 
 
-def _unwrap(text: bytes, fetched_at: datetime, line: int, *, is_json: bool = True) -> list[Payload | RejectedRun]:
+def _unwrap(
+    text: bytes, fetched_at: datetime, line: int, *, is_json: bool = True
+) -> list[Payload | StatusPayload | RejectedRun]:
     """The runs in one value; without `is_json`, also in one of which some parts cannot be decoded.
 
     Raises:
@@ -204,15 +220,29 @@ def _unwrap(text: bytes, fetched_at: datetime, line: int, *, is_json: bool = Tru
     fields = _take_apart(text) if is_json else members(text)
     if "runID" in fields:  # whatever else it holds
         return [(text, fetched_at)]
-    moment = _read_moment(fields["fetched_at"]) if "fetched_at" in fields else fetched_at
+    said = fields.get("fetched_at", fields.get("first_fetched_at"))
+    moment = _read_moment(said) if said else fetched_at
     if moment is None:
         problem = "`fetched_at` must be a text such as 2025-05-05T10:00:00Z, or not be there"
         return [_reject(text, fetched_at, line, problem)]
     runs = _find_runs(fields.get("payload", b""), fields.get("data", b""))
+    if runs is None and not NAMES.isdisjoint(fields):
+        runs = [text]
     if runs is None:
-        problem = "neither a run with its `runID`, nor an answer of the API, nor a row of run_payloads"
+        problem = "neither a run with its `runID`, nor a message, an answer of the API or a row of run_payloads"
         return [_reject(text, fetched_at, line, problem)]
-    return [(run, moment) for run in runs]
+    return [StatusPayload(run, moment) if _is_message(run) else (run, moment) for run in runs]
+
+
+def _is_message(text: bytes) -> bool:
+    """Whether an element of an answer is a message of the ingestion status, and no run."""
+    if b'"runID"' in text:
+        return False
+    try:
+        names = members(text).keys()
+    except ValueError:
+        return False
+    return not NAMES.isdisjoint(names)
 
 
 def _find_runs(payload: bytes, data: bytes) -> list[bytes] | None:

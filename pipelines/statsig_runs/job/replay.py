@@ -1,4 +1,4 @@
-"""Rebuilds the typed tables without one API request: from `run_payloads`, or from an archive.
+"""Rebuilds the typed tables without one API request: from their payloads, or from an archive.
 
 For a change of the normaliser, a migration, or to import an archive, of which `archive` knows the forms.
 """
@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Final
 
 from statsig_runs.contract import AcceptedRun, MissingRun, RejectedRun, read_run
 from statsig_runs.errors import ConfigurationError, StorageError
-from statsig_runs.job.archive import DAMAGES, WANTED, Payload, open_archive, read_archive
+from statsig_runs.job.archive import DAMAGES, WANTED, Payload, StatusPayload, open_archive, read_archive
 from statsig_runs.job.refresh import finish
 from statsig_runs.job.summary import Summary
 from statsig_runs.source import BATCH_SIZE
+from statsig_runs.status_messages import Message, read_message
 
 if TYPE_CHECKING:
     from statsig_runs.job.progress import Watch
@@ -40,7 +41,7 @@ def run_replay(
         warehouse: where to.
         settings: for the models.
         watch: told how far it is.
-        archive: the file to read, `-` for stdin; None for `run_payloads` and `rejected_runs` themselves.
+        archive: the file to read, `-` for stdin; None for the payloads in the database itself.
         fetched_at: when lines that do not say so were fetched; by default the file's age.
 
     Raises:
@@ -74,7 +75,17 @@ def rebuild(
     if not loader.known.is_anything_loaded():
         raise ConfigurationError("There is nothing to replay: load something first, or name an archive with --from.")
     _load(loader, loader.known.payloads(BATCH_SIZE), settings, summary, watch)
+    _rebuild_messages(loader)
     loader.drop_accepted_refusals()
+
+
+def _rebuild_messages(loader: Loader) -> None:
+    """Load the messages of the ingestion status from their payloads; at least once, so that their tables exist."""
+    stream = (read_message(payload, fetched_at=moment) for payload, moment in loader.known.messages(BATCH_SIZE))
+    batch: list[Message] | None = None
+    while batch is None or len(batch) == BATCH_SIZE:
+        batch = list(islice(stream, BATCH_SIZE))
+        loader.load(batch, loader.progress())
 
 
 def _import(
@@ -98,13 +109,21 @@ def _import(
 
 
 def _load(
-    loader: Loader, payloads: Iterable[Payload | RejectedRun], settings: Settings, summary: Summary, watch: Watch
+    loader: Loader,
+    payloads: Iterable[Payload | StatusPayload | RejectedRun],
+    settings: Settings,
+    summary: Summary,
+    watch: Watch,
 ) -> int:
     """Load and count payloads, and what was no payload; returns how many there were."""
     done = 0
     absences = loader.known.missing()
     stream = iter(payloads)
-    while batch := [_read(payload) for payload in islice(stream, BATCH_SIZE)]:
+    while part := list(islice(stream, BATCH_SIZE)):
+        messages = [
+            read_message(each.text, fetched_at=each.fetched_at) for each in part if isinstance(each, StatusPayload)
+        ]
+        batch = [_read(each) for each in part if not isinstance(each, StatusPayload)]
         known = loader.known.runs(
             {run.run_id for run in batch}, now=summary.started_at, settle_days=settings.settle_days
         )
@@ -118,13 +137,25 @@ def _load(
                 current.append(run)
         seen = loader.known.payload_times({run.run_id for run in superseded})
         superseded = [run for run in superseded if run.fetched_at > seen.get((run.run_id, run.content_hash), _NEVER)]
-        loader.load([*current, *_still_missing(absences, current)], loader.progress(), superseded)
+        news = _news(loader, messages)
+        loader.load([*current, *_still_missing(absences, current), *news], loader.progress(), superseded)
+        for message in news:
+            summary.count_message(message)
         for run in current:
             before = known.get(run.run_id)
             summary.count(run, before.content_hash if before else None)
-        done += len(batch)
+        done += len(part)
         watch.fetched(done, None)
     return done
+
+
+def _news(loader: Loader, messages: Iterable[Message]) -> list[Message]:
+    """The messages that are not known, or were fetched before they are known to have been."""
+    first: dict[str, Message] = {}
+    for each in sorted(messages, key=attrgetter("fetched_at")):
+        first.setdefault(each.message_hash, each)
+    known = loader.known.message_times(first)
+    return [each for name, each in first.items() if name not in known or each.fetched_at < known[name]]
 
 
 def _still_missing(absences: Iterable[MissingRun], loaded: Iterable[AcceptedRun | RejectedRun]) -> Iterator[MissingRun]:
@@ -138,7 +169,9 @@ def _read(payload: Payload | RejectedRun) -> AcceptedRun | RejectedRun:
     return payload if isinstance(payload, RejectedRun) else read_run(payload[0], fetched_at=payload[1])
 
 
-def _until_damage(runs: Iterable[Payload | RejectedRun], damage: list[Exception]) -> Iterator[Payload | RejectedRun]:
+def _until_damage(
+    runs: Iterable[Payload | StatusPayload | RejectedRun], damage: list[Exception]
+) -> Iterator[Payload | StatusPayload | RejectedRun]:
     """All runs; where the archive is damaged it ends, and the error goes to `damage`."""
     try:
         yield from runs

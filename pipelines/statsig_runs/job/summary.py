@@ -16,6 +16,7 @@ from statsig_runs.contract import AcceptedRun, MissingRun, Outcome, RejectedRun
 from statsig_runs.fetch import Unread
 from statsig_runs.logs import tell_error
 from statsig_runs.redact import scrub, scrub_known
+from statsig_runs.status_messages import Message, StatusMessage
 
 if TYPE_CHECKING:
     from statsig_runs.errors import StatsigRunsError
@@ -27,7 +28,11 @@ KINDS: Final = ("new", "changed", "unchanged", "rejected", "missing", "failed")
 
 @dataclass(slots=True)
 class Summary:
-    """What one sync did. Counts are runs, each counted once; seconds are wall clock, None for a step not done."""
+    """What one sync did. Counts are runs, each counted once; seconds are wall clock, None for a step not done.
+
+    `messages` are those of the ingestion status that were not known before, `rejected_messages` such as could not be
+    read; what else could not be read of it counts as failed.
+    """
 
     started_at: datetime
     new: int = 0
@@ -36,6 +41,8 @@ class Summary:
     rejected: int = 0
     missing: int = 0
     failed: int = 0
+    messages: int = 0
+    rejected_messages: int = 0
     requests: int = 0
     retries: int = 0
     rate_limited: int = 0
@@ -49,10 +56,10 @@ class Summary:
 
     @property
     def exit_code(self) -> int:
-        """The error's; 4 when some runs were rejected, missing or could not be read; 0."""
+        """The error's; 4 when runs or messages were rejected, missing or could not be read; 0."""
         if self.error:
             return self.error.exit_code
-        return 4 if self.rejected or self.missing or self.failed else 0
+        return 4 if self.rejected or self.missing or self.failed or self.rejected_messages else 0
 
     @property
     def loaded(self) -> int:
@@ -76,6 +83,13 @@ class Summary:
             case Unread():
                 kind = "failed"
         setattr(self, kind, getattr(self, kind) + 1)
+
+    def count_message(self, message: Message) -> None:
+        """Count one message of the ingestion status that was not known before."""
+        if isinstance(message, StatusMessage):
+            self.messages += 1
+        else:
+            self.rejected_messages += 1
 
     def to_json(self) -> dict[str, Any]:
         """JSON-ready values, without what is of no use to a machine."""
@@ -122,7 +136,11 @@ def print_summary(summary: Summary, warehouse: Warehouse, *, as_json: bool) -> N
         asked = (
             f"{summary.requests:,} requests ({summary.retries:,} retries, {summary.rate_limited:,} times told to wait)"
         )
-        click.echo(f"Runs: {runs}.\n{asked}, {summary.seconds:.1f} s.")
+        click.echo(f"Runs: {runs}.")
+        if summary.messages or summary.rejected_messages:
+            rejected = f", {summary.rejected_messages:,} rejected" if summary.rejected_messages else ""
+            click.echo(f"Messages of the ingestion status: {summary.messages:,} new{rejected}.")
+        click.echo(f"{asked}, {summary.seconds:.1f} s.")
         if summary.publish_seconds is not None:
             click.echo(f"Published: {warehouse.readers_place}")
     if summary.error:

@@ -1,20 +1,26 @@
-"""The batch job: plan, fetch, load, model, publish. It owns the order of the steps and what is kept when one fails."""
+"""The batch job: plan, fetch, load, model, publish. It owns the order of the steps and what is kept when one fails.
+
+The ingestion status is asked for after the runs, and loaded with the last of them.
+"""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from statsig_runs.api import ConsoleApi
-from statsig_runs.contract import AcceptedRun, Outcome, RejectedRun
+from statsig_runs.contract import AcceptedRun, MissingRun, Outcome, RejectedRun
 from statsig_runs.errors import ApiError, NotAuthorisedError, StorageError, as_told
 from statsig_runs.fetch import Fetch, Request, Unread
 from statsig_runs.job.refresh import finish
 from statsig_runs.job.summary import Summary
 from statsig_runs.source import BATCH_SIZE
+from statsig_runs.status_messages import Message, RejectedMessage, StatusFetch, StatusMessage, StatusProgress
+from statsig_runs.status_messages.plan import FIRST_PLAUSIBLE
 
 if TYPE_CHECKING:
     from statsig_runs.job.progress import Watch
@@ -40,6 +46,8 @@ def run_sync(warehouse: Warehouse, settings: Settings, request: Request, watch: 
         StorageError: the database cannot be opened.
     """
     key = settings.require_api_key()
+    is_about_ids = bool(request.run_ids) and not request.discover
+    request = replace(request, is_status_wanted=settings.status and not is_about_ids)
     started = time.monotonic()
     summary = Summary(datetime.now(UTC))
     with warehouse.writing() as loader:
@@ -73,16 +81,29 @@ def _fetch_and_load(
         unsettled=lambda: loader.known.to_read_again(now=now, settle_days=days, full=request.full),
         secret=settings.require_api_key(),
     )
+    before = loader.status_progress()
+    status = StatusFetch(
+        api,
+        StatusProgress(refusal=before.refusal) if request.full else before,
+        now=now,
+        settle_days=days,
+        oldest=lambda: loader.known.oldest_run(since=FIRST_PLAUSIBLE),
+        secret=settings.require_api_key(),
+    )
     try:
-        for batch in _batches(fetch, summary, watch):
+        for fetched in _batches(fetch, status if request.is_status_wanted else None, summary, watch):
+            batch = _without_known(fetched, loader)
             accepted = [outcome.run_id for outcome in batch if isinstance(outcome, AcceptedRun)]
             known = loader.known.runs(accepted, now=now, settle_days=days)
             with summary.timed("load_seconds"):
                 watch.step("loading")
-                loader.load(batch, fetch.progress)
+                loader.load(batch, fetch.progress, status=status.progress)
             for outcome in batch:
-                before = known.get(outcome.run_id)
-                summary.count(outcome, before.content_hash if before else None)
+                if isinstance(outcome, StatusMessage | RejectedMessage):
+                    _count_message(outcome, summary)
+                    continue
+                run = known.get(outcome.run_id)
+                summary.count(outcome, run.content_hash if run else None)
     except Exception as error:
         log.debug("where it was raised", exc_info=True)
         summary.error = as_told(error)
@@ -92,20 +113,45 @@ def _fetch_and_load(
         summary.fetch_seconds = time.monotonic() - started - summary.load_seconds
 
 
-def _batches(fetch: Fetch, summary: Summary, watch: Watch) -> Iterator[list[Outcome]]:
+def _everything(fetch: Fetch, status: StatusFetch | None) -> Iterator[Outcome | Message | Unread]:
+    for outcome in fetch:
+        if status:
+            status.note(outcome)
+        yield outcome
+    yield from status or ()
+
+
+def _count_message(message: Message, summary: Summary) -> None:
+    if isinstance(message, RejectedMessage):
+        log.warning("a message of the ingestion status went to rejected_status_messages: %s", message.reason)
+    summary.count_message(message)
+
+
+def _without_known(batch: list[Outcome | Message], loader: Loader) -> list[Outcome | Message]:
+    """What is to be loaded: a message that is known stays as it was seen first."""
+    hashes = {each.message_hash for each in batch if isinstance(each, StatusMessage | RejectedMessage)}
+    known = loader.known.message_times(hashes)
+    return [each for each in batch if getattr(each, "message_hash", "") not in known]
+
+
+def _batches(
+    fetch: Fetch, status: StatusFetch | None, summary: Summary, watch: Watch
+) -> Iterator[list[Outcome | Message]]:
     """Outcomes in batches to load; the last one comes even when it is empty, for its progress and for the tables."""
-    batch: list[Outcome] = []
+    batch: list[Outcome | Message] = []
     due = time.monotonic() + _BATCH_SECONDS
     failure: ApiError | NotAuthorisedError | None = None
     done = 0
     watch.step("fetching")
     try:
-        for outcome in fetch:
-            done += 1
-            watch.fetched(done, fetch.planned)
+        for outcome in _everything(fetch, status):
             if isinstance(outcome, Unread):
                 log.error("%s could not be read: %s", outcome.what, outcome.error)
                 summary.count(outcome)
+            if not isinstance(outcome, StatusMessage | RejectedMessage):
+                done += 1
+                watch.fetched(done, fetch.planned)
+            if isinstance(outcome, Unread):
                 continue
             _log_refusal(outcome)
             batch.append(outcome)
@@ -121,11 +167,9 @@ def _batches(fetch: Fetch, summary: Summary, watch: Watch) -> Iterator[list[Outc
         raise failure
 
 
-def _log_refusal(outcome: Outcome) -> None:
+def _log_refusal(outcome: Outcome | Message) -> None:
     match outcome:
         case RejectedRun():
             log.warning("run %s breaks the contract and went to rejected_runs: %s", outcome.run_id, outcome.reason)
-        case AcceptedRun():
-            pass
-        case _:
+        case MissingRun():
             log.warning("run %s does not exist: %s", outcome.run_id, outcome.message)

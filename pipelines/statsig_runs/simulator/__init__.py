@@ -4,13 +4,14 @@
     faults, server, store          what can go wrong, the wire, and the runs it holds
     sample_runs                    made-up runs from a seed number
     sample_team, sample_histories  which runs a team starts, and what becomes of each
+    sample_messages                the ingestion status of these runs
 
 Knows nothing of the client, the loader or the tables.
 """
 
 from __future__ import annotations
 
-from statsig_runs.simulator.console import API_KEY, RUNS_PATH, Simulator, serve
+from statsig_runs.simulator.console import API_KEY, RUNS_PATH, STATUS_PATH, Simulator, serve
 from statsig_runs.simulator.faults import Faults, Reply
 
-__all__ = ["API_KEY", "RUNS_PATH", "Faults", "Reply", "Simulator", "serve"]
+__all__ = ["API_KEY", "RUNS_PATH", "STATUS_PATH", "Faults", "Reply", "Simulator", "serve"]

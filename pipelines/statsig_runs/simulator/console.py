@@ -2,6 +2,7 @@
 
     GET /console/v1/ingestion/runs/{id}       one run: 200, 401, 404
     GET /console/v1/ingestion/runs?page=N     a page of runs, newest first
+    GET /console/v1/ingestion/status?startDate=…&endDate=…    what happened to these days, newest first
 
 It serves what its `RunStore` holds and knows nothing of the client, the loader or the tables.
 """
@@ -11,26 +12,34 @@ from __future__ import annotations
 import json
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from email.utils import format_datetime
 from time import sleep
 from typing import Final, Literal
 from urllib.parse import parse_qs, unquote
 
+import msgspec
+
 from statsig_runs.simulator.faults import Faults, RateWindows, Reply, Script, reply_error
+from statsig_runs.simulator.sample_messages import Message, select, tell_messages
 from statsig_runs.simulator.sample_runs import RUNS_PER_DAY, Run, generate_runs, iter_runs
 from statsig_runs.simulator.server import Request, Server
 from statsig_runs.simulator.store import RunStore
 
 RUNS_PATH: Final = "/console/v1/ingestion/runs"
+STATUS_PATH: Final = "/console/v1/ingestion/status"
+StatusShape = Literal["array", "envelope", "off"]
+"""How the ingestion status is answered: a bare array, as the published example; with message, data and pagination, as
+the schema says; or not at all (404)."""
 API_KEY: Final = "console-simulator"
 """The key that `serve` expects."""
 
 _LOG_LENGTH: Final = 100_000
 _MOST_TO_A_PAGE: Final = 100
 _REFUSED: Final = "This endpoint only accepts an active CONSOLE key, but an invalid key was sent. Key: "
+_STATUS_FILTERS: Final = {"source": "ingestion_source", "dataset": "ingestion_dataset", "status": "status"}
 _LIVE_DAYS: Final = 4
 """No run of `sample_runs` gets news later than this after its start."""
 
@@ -49,6 +58,7 @@ class Simulator:
         page_size: runs to a page of the list.
         honours_limit: whether the list takes `limit=` (1 to 100) for its page size.
         ascending: list the oldest first.
+        status_shape: how the ingestion status is answered.
         faults: what goes wrong by chance.
         script: what is answered on purpose; asked before `faults`.
 
@@ -73,6 +83,7 @@ class Simulator:
         page_size: int = 10,
         honours_limit: bool = False,
         ascending: bool = False,
+        status_shape: StatusShape = "array",
         faults: Faults | None = None,
         script: Script | None = None,
     ) -> None:
@@ -84,11 +95,13 @@ class Simulator:
         self.page_size = page_size
         self.honours_limit = honours_limit
         self.ascending = ascending
+        self.status_shape = status_shape
         self.faults = faults
         self.script = script
         self.log: deque[Request] = deque(maxlen=_LOG_LENGTH)
         self.statuses: Counter[int] = Counter()
         self._asked: Counter[str] = Counter()
+        self._messages: dict[str, tuple[bytes, list[Message]]] = {}  # of each run, as it was when they were asked for
         self._lock = threading.Lock()
         self._server = Server((host, port), self._respond, self._record)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
@@ -148,6 +161,8 @@ class Simulator:
         path, _, query = target.partition("?")
         if path == RUNS_PATH:
             return self._reply_page(parse_qs(query))
+        if path == STATUS_PATH and self.status_shape != "off":
+            return self._reply_status(parse_qs(query))
         encoded = path.removeprefix(RUNS_PATH + "/")
         if encoded in {"", path} or "/" in encoded:
             return reply_error(404, f"Cannot GET {path}")
@@ -180,6 +195,27 @@ class Simulator:
             b',"pagination":' + json.dumps(pagination).encode(),
         )
 
+    def _reply_status(self, query: dict[str, list[str]]) -> Reply:
+        try:
+            first, last = (date.fromisoformat(query[name][-1]) for name in ("startDate", "endDate"))
+        except (KeyError, ValueError):
+            return reply_error(400, "startDate and endDate must be dates")
+        wanted = {field: query[name][-1] for name, field in _STATUS_FILTERS.items() if name in query}
+        body = msgspec.json.encode(select(self._tell_status(), first, last, wanted))
+        if self.status_shape == "array":
+            return Reply(200, body, {"Content-Type": "application/json"})
+        pagination = b',"pagination":{"itemsPerPage":%d,"pageNumber":1,"nextPage":null,"previousPage":null}'
+        return _reply_data("Ingestion Status Read Successfully", body, pagination % _MOST_TO_A_PAGE)
+
+    def _tell_status(self) -> Iterator[Message]:
+        for run_id in self.runs:
+            body = self.runs.body(run_id)
+            if body is None:
+                continue
+            if self._messages.get(run_id, (b"",))[0] is not body:
+                self._messages[run_id] = body, tell_messages(msgspec.json.decode(body))
+            yield from self._messages[run_id][1]
+
 
 def _reply_data(message: str, data: bytes, rest: bytes = b"") -> Reply:
     # runs are kept as JSON: to decode them only to encode them again would cost more than all the rest
@@ -199,6 +235,7 @@ def serve(
     rate_limits: str,
     fault_rate: float = 0.0,
     page_size: int = 10,
+    status_shape: StatusShape = "array",
 ) -> None:
     """Serve generated runs until Ctrl-C; time passes: new runs start, those in flight go on.
 
@@ -213,6 +250,7 @@ def serve(
         rate_limits: requests/seconds of each window; empty for none.
         fault_rate: share of the requests, 0 to 1, that fail.
         page_size: runs to a page of the list.
+        status_shape: how the ingestion status is answered.
 
     Raises:
         OSError: the address cannot be had.
@@ -225,6 +263,7 @@ def serve(
         rate_limits=rate_limits,
         latency=latency,
         page_size=page_size,
+        status_shape=status_shape,
         faults=Faults.spread(fault_rate, seed=seed) if fault_rate else None,
     )
     began = datetime.now(UTC)

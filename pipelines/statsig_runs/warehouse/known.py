@@ -31,6 +31,16 @@ _PAYLOADS: Final = """
     select run_id, fetched_at, payload from numbered where recency = 1 order by run_id
 """
 
+# the next messages of the ingestion status, read and refused alike
+_MESSAGES: Final = """
+    select message_hash, fetched_at, payload from (
+        select message_hash, first_fetched_at as fetched_at, payload from {raw}.ingestion_status_messages
+        union all
+        select message_hash, fetched_at, payload from {raw}.rejected_status_messages
+    ) as messages
+    where message_hash > %s order by message_hash limit {count}
+"""
+
 # the payload that a run has now is the one that was fetched when the run was
 _KNOWN: Final = """
     select runs.run_id, runs.created_at, runs.fetched_at, payloads.content_hash, {outcome}
@@ -102,6 +112,31 @@ class Known:
         last = ""
         while rows := self._database.query(_PAYLOADS.format(raw=self._raw, count=count), [last]):
             for last, fetched_at, payload in rows:  # noqa: B007  the last id starts the next portion
+                yield payload.encode(), in_utc(fetched_at)
+
+    def oldest_run(self, *, since: datetime) -> datetime | None:
+        """When the oldest of the runs was created that were created since then; None where there is none."""
+        sql = f"select min(created_at) from {self._raw}.ingestion_runs where created_at >= %s"  # noqa: S608
+        ((oldest,),) = self._database.query(sql, [since]) or ((None,),)
+        return in_utc(oldest) if oldest else None
+
+    def message_times(self, hashes: Collection[str]) -> dict[str, datetime]:
+        """When each of these messages of the ingestion status was fetched first, read or refused, by its hash."""
+        seen: dict[str, datetime] = {}
+        for table, moment in (
+            ("rejected_status_messages", "fetched_at"),
+            ("ingestion_status_messages", "first_fetched_at"),
+        ):
+            for condition, part in _portions("message_hash", hashes):
+                sql = f"select message_hash, {moment} from {self._raw}.{table} where {condition}"  # noqa: S608
+                seen |= {name: in_utc(fetched_at) for name, fetched_at in self._database.query(sql, part) or ()}
+        return seen
+
+    def messages(self, count: int) -> Iterator[tuple[bytes, datetime]]:
+        """The payload of every message of the ingestion status, with the time of its first fetch; by `count`."""
+        last = ""
+        while rows := self._database.query(_MESSAGES.format(raw=self._raw, count=count), [last]):
+            for last, fetched_at, payload in rows:  # noqa: B007  the last hash starts the next portion
                 yield payload.encode(), in_utc(fetched_at)
 
     @property

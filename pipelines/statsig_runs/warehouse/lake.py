@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from statsig_runs.contract import Outcome
     from statsig_runs.plan import Progress
     from statsig_runs.schemas import Schemas
+    from statsig_runs.status_messages import Message, StatusProgress
 
 _PREFIXES: Final = {
     **dict.fromkeys(("s3", "s3a"), "AWS_"),
@@ -109,14 +110,20 @@ class LakeLoader(Loader):
         """There is no connection to keep."""
         return nullcontext()
 
-    def load(self, outcomes: Iterable[Outcome], progress: Progress, superseded: Iterable[AcceptedRun] = ()) -> None:
+    def load(
+        self,
+        outcomes: Iterable[Outcome | Message],
+        progress: Progress,
+        superseded: Iterable[AcceptedRun] = (),
+        status: StatusProgress | None = None,
+    ) -> None:
         """As for any destination; and create the tables that nothing has filled yet.
 
         Raises:
             StorageError: the lake refused it; what was loaded before is kept.
         """
-        super().load(outcomes, progress, superseded)
-        for name, table in tables.RUN_TABLES.items():
+        super().load(outcomes, progress, superseded, status)
+        for name, table in tables.BATCH_TABLES.items():
             self._lake.create(self.schemas.raw, name, table.schema)
 
     def note(self, load: dict[str, Any]) -> None:
@@ -132,8 +139,14 @@ class LakeLoader(Loader):
         refused = self._lake.open(raw, "rejected_runs")
         if hashes and refused:
             refused.delete(f"content_hash in ({_literals(hashes)})")
+        read = f"select message_hash from {raw}.ingestion_status_messages"  # noqa: S608
+        both = f"select message_hash from {raw}.rejected_status_messages where message_hash in ({read})"  # noqa: S608
+        hashes = [message_hash for (message_hash,) in self._tables.query(both) or ()]
+        unread = self._lake.open(raw, "rejected_status_messages")
+        if hashes and unread:
+            unread.delete(f"message_hash in ({_literals(hashes)})")
 
-    def _adapt(self, resources: Mapping[str, DltResource], outcomes: Collection[Outcome]) -> None:
+    def _adapt(self, resources: Mapping[str, DltResource], outcomes: Collection[Outcome | Message]) -> None:
         accepted = {outcome.run_id for outcome in outcomes if isinstance(outcome, AcceptedRun)}
         missing = {outcome.run_id for outcome in outcomes if isinstance(outcome, MissingRun)}
         for name, table in tables.TABLES.items():

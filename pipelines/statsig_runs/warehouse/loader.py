@@ -16,7 +16,8 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from statsig_runs.errors import StorageError
 from statsig_runs.plan import Progress
 from statsig_runs.source import loaded_batch
-from statsig_runs.tables import NUMBER, SECONDS, SYNC_LOADS, TEXT, TIMESTAMP
+from statsig_runs.status_messages import StatusProgress
+from statsig_runs.tables import NUMBER, REAL, SYNC_LOADS, TEXT, TIMESTAMP
 from statsig_runs.warehouse.database import SqlDatabase
 from statsig_runs.warehouse.failures import CONNECTING, cause_of, is_outage, translated
 from statsig_runs.warehouse.known import Known
@@ -26,13 +27,14 @@ if TYPE_CHECKING:
 
     from statsig_runs.contract import AcceptedRun, Outcome
     from statsig_runs.schemas import Schemas
+    from statsig_runs.status_messages import Message
     from statsig_runs.warehouse.known import Database
 
 log = logging.getLogger(__name__)
 
 PIPELINE: Final = "statsig_runs"
 _SOURCE: Final = "statsig_ingestion"
-_DATA_TYPES: Final[dict[pa.DataType, Any]] = {TEXT: "text", TIMESTAMP: "timestamp", NUMBER: "bigint", SECONDS: "double"}
+_DATA_TYPES: Final[dict[pa.DataType, Any]] = {TEXT: "text", TIMESTAMP: "timestamp", NUMBER: "bigint", REAL: "double"}
 """What dlt calls the types of columns."""
 
 
@@ -103,14 +105,23 @@ class Loader:
         for finished in Path(self.pipeline.working_dir).glob("load/loaded/*/"):
             shutil.rmtree(finished, ignore_errors=True)  # dlt keeps a folder of records of every load, for ever
 
-    def load(self, outcomes: Iterable[Outcome], progress: Progress, superseded: Iterable[AcceptedRun] = ()) -> None:
-        """Load one batch and the progress it stands for; of what is superseded, only the payloads.
+    def load(
+        self,
+        outcomes: Iterable[Outcome | Message],
+        progress: Progress,
+        superseded: Iterable[AcceptedRun] = (),
+        status: StatusProgress | None = None,
+    ) -> None:
+        """Load one batch and the progress it stands for, of runs and of the ingestion status.
+
+        Of what is superseded only the payloads are loaded. Without a `status` that progress stays as it is.
 
         Raises:
             StorageError: the destination refused it; what was loaded before is kept.
         """
         outcomes = list(outcomes)
-        batch = loaded_batch(outcomes, progress.to_state(), superseded)
+        state = {"progress": progress.to_state()} | ({"status": status.to_state()} if status else {})
+        batch = loaded_batch(outcomes, state, superseded)
         self._adapt(batch.resources, outcomes)
         with translated():
             self.pipeline.run(batch)
@@ -138,12 +149,21 @@ class Loader:
 
     def progress(self) -> Progress:
         """How far earlier syncs came."""
-        state = self.pipeline.state.get("sources", {}).get(_SOURCE, {})
-        return Progress.from_state(state.get("progress", {}))
+        return Progress.from_state(self._state("progress"))
+
+    def status_progress(self) -> StatusProgress:
+        """How far earlier syncs came with the ingestion status."""
+        return StatusProgress.from_state(self._state("status"))
+
+    def _state(self, name: str) -> Mapping[str, Any]:
+        state: Mapping[str, Any] = self.pipeline.state.get("sources", {}).get(_SOURCE, {}).get(name, {})
+        return state
 
     def drop_accepted_refusals(self) -> None:
         """Forget refusals of payloads that the contract has come to accept."""
         raw = self._sql.qualified(self.schemas.raw)
+        read = f"select message_hash from {raw}.ingestion_status_messages"  # noqa: S608  a schema of ours
+        self._sql.execute(f"delete from {raw}.rejected_status_messages where message_hash in ({read})")  # noqa: S608
         accepted = f"select content_hash from {raw}.run_payloads"  # noqa: S608  a schema of ours
         self._sql.execute(f"delete from {raw}.rejected_runs where content_hash in ({accepted})")  # noqa: S608
 
@@ -151,5 +171,5 @@ class Loader:
         """Keep one connection for all that is asked inside."""
         return self._sql.connected()
 
-    def _adapt(self, resources: Mapping[str, DltResource], outcomes: Collection[Outcome]) -> None:
+    def _adapt(self, resources: Mapping[str, DltResource], outcomes: Collection[Outcome | Message]) -> None:
         """For a destination that merges in another way: change how these resources are loaded."""
