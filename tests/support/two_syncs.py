@@ -1,7 +1,7 @@
 """The same two syncs on any engine, and its marts beside those of DuckDB.
 
 The second sync brings runs that are new, longer, unchanged and rejected, and one whose lists have become empty: what an
-engine merges or builds wrongly shows as a row that DuckDB does not have.
+engine merges or builds wrongly shows as a row that DuckDB does not have. It also brings runs with times that cannot be.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from statsig_runs.simulator.sample_runs import generate_runs, runs_as_of
 from statsig_runs.warehouse import Warehouse
 from statsig_runs.warehouse.loader import Loader
 from tests import oracle
+from tests.support.odd_times import odd_runs
 
 MARTS = (*oracle.KEYS, "fct_loads")
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -57,7 +58,8 @@ def outcomes_as_of(moment: datetime, count: int, seed: int) -> list[Outcome]:
         events = [{"statusTimestamp": emptied["createdAt"], "status": "cancelled", "worker": 3}]
         drifted = emptied | {"runID": "drifted", "runHistory": events, "note": "\u0000 and \\u0000"}
         outcomes[oldest] = read_run(json.dumps(emptied).encode(), fetched_at=moment)
-        outcomes.append(read_run(json.dumps(drifted).encode(), fetched_at=moment))
+        late = [drifted, *odd_runs()]
+        outcomes += [read_run(json.dumps(run).encode(), fetched_at=moment) for run in late]
     return [*outcomes, MissingRun(f"missing {moment.hour}", moment, "no such run")]
 
 

@@ -68,7 +68,7 @@ def read_marts(con: duckdb.DuckDBPyConnection, *, with_details: bool = True) -> 
         return Marts(schema=schema, as_of=None)
     since = as_of.date() - WINDOW
     marts = Marts(schema=schema, as_of=as_of)
-    span = "select count(*), min(created_date), max(created_date) from fct_runs where created_date >= ?"
+    span = f"select count(*), min(created_date), max(created_date) from fct_runs where created_date >= ? and {_CAN_BE}"
     marts.run_count, first, last = con.execute(span, [since]).fetchone() or (0, None, None)
     marts.first_date, marts.last_date = first or as_of.date(), last or as_of.date()
     marts.is_weekly = (marts.last_date - marts.first_date).days >= DAILY_UP_TO
@@ -110,8 +110,10 @@ def read_timelines(con: duckdb.DuckDBPyConnection, run_ids: list[str]) -> tuple[
 def _read_details(con: duckdb.DuckDBPyConnection, marts: Marts, since: date) -> None:
     period = "date_trunc('week', {})::date" if marts.is_weekly else "{}"
     created = period.format("created_date")
-    marts.outcomes = con.execute(_OUTCOMES.format(period=created), [since]).df()
-    marts.durations = con.execute(_DURATIONS.format(period=period.format("runs.created_date")), [since]).df()
+    marts.outcomes = con.execute(_OUTCOMES.format(period=created, can_be=_CAN_BE), [since]).df()
+    marts.durations = con.execute(
+        _DURATIONS.format(period=period.format("runs.created_date"), can_be=_CAN_BE), [since]
+    ).df()
     marts.slowest = fetch_rows(
         con,
         """select * from fct_runs where created_date >= ? and total_seconds is not null
@@ -142,6 +144,9 @@ _LAST_RUNS: Final = """
     order by created_at desc, run_id
 """
 
+_CAN_BE: Final = "created_date <= (select max(fetched_at)::date + 2 from fct_runs)"
+"""A run of the year 9999 is counted in the marts, and widens no axis."""
+
 _OUTCOMES: Final = """
     select
         {period} as period,
@@ -156,17 +161,17 @@ _OUTCOMES: Final = """
         sum(retry_count) as retries,
         (failed + partial) / nullif(finished, 0) as final_error_rate,
         with_error / nullif(finished, 0) as any_error_rate
-    from agg_daily where created_date >= ? group by 1 order by 1
+    from agg_daily where created_date >= ? and {can_be} group by 1 order by 1
 """
 
 _DURATIONS: Final = """
     with timed as (
         select {period} as period, stages.stage, stages.duration_seconds as seconds
         from fct_run_stages as stages join fct_runs as runs on stages.run_id = runs.run_id
-        where runs.created_date >= $1
+        where runs.created_date >= $1 and {can_be}
         union all
         select {period}, '', runs.effective_seconds from fct_runs as runs
-        where runs.created_date >= $1 and runs.effective_outcome = 'succeeded'
+        where runs.created_date >= $1 and {can_be} and runs.effective_outcome = 'succeeded'
     )
     select stage, period, count(seconds) as runs,
         quantile_cont(seconds, 0.5) as p50, quantile_cont(seconds, 0.95) as p95

@@ -89,7 +89,7 @@
 {%- endmacro %}
 
 
-{# An instant some seconds later; null seconds give null. #}
+{# An instant some seconds later; null seconds give null. In parentheses: what comes after must not bind to its last part. #}
 {% macro add_seconds(instant, duration) -%}
     {{ return(adapter.dispatch('add_seconds', 'statsig_runs')(instant, duration)) }}
 {%- endmacro %}
@@ -111,11 +111,11 @@
 {%- endmacro %}
 
 {% macro snowflake__add_seconds(instant, duration) -%}
-    dateadd('microsecond', round({{ duration }} * 1000000), {{ instant }})
+    (dateadd('microsecond', round({{ duration }} * 1000000), {{ instant }}))
 {%- endmacro %}
 
 {% macro redshift__add_seconds(instant, duration) -%}
-    dateadd(microsecond, cast(round({{ duration }} * 1000000) as bigint), {{ instant }})
+    (dateadd(microsecond, cast(round({{ duration }} * 1000000) as bigint), {{ instant }}))
 {%- endmacro %}
 
 
