@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
+from gzip import BadGzipFile
+from pathlib import Path
 from typing import Final
 
 import tenacity
@@ -12,6 +15,10 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 
 from statsig_runs.errors import StorageError
 
+_DISK_IN_TROUBLE: Final = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+)
+
 
 @contextmanager
 def translated() -> Iterator[None]:
@@ -19,6 +26,8 @@ def translated() -> Iterator[None]:
     try:
         yield
     except (PipelineStepFailed, DatabaseException, DestinationConnectionError, OSError) as error:
+        if any(isinstance(cause, KeyboardInterrupt) for cause in _causes(error)):
+            raise KeyboardInterrupt from None  # dlt makes an error of its own of it
         message = (
             f"The data could not be loaded: {cause_of(error)}\nWhat was loaded before is kept; "
             "mend the cause and run the same command again, it goes on where this one stopped."
@@ -55,9 +64,19 @@ CONNECTING: Final = tenacity.Retrying(
 """Four times within seconds: a server may be restarting, and two first syncs may create the same catalogue."""
 
 
-def is_outage(error: BaseException) -> bool:
-    """Whether the disk or the server failed, and not the load: a file that is missing is a load that is broken."""
+def is_outage(error: BaseException, work: Path) -> bool:
+    """Whether the disk or the server failed, or somebody pressed Ctrl-C, and not what dlt's folder `work` holds."""
     return _is_refused_connection(error) or any(
-        (isinstance(cause, OSError) and not isinstance(cause, FileNotFoundError)) or "No space left" in str(cause)
+        isinstance(cause, KeyboardInterrupt)
+        or "No space left" in str(cause)
+        or (isinstance(cause, OSError) and not _is_of_a_file(cause, work))
         for cause in _causes(error)
     )
+
+
+def _is_of_a_file(error: OSError, work: Path) -> bool:
+    """Whether one file is missing, damaged or in the way, on a disk that is well."""
+    if error.errno in _DISK_IN_TROUBLE:
+        return False
+    is_inside = isinstance(error.filename, str) and Path(error.filename).is_relative_to(work)
+    return is_inside or isinstance(error, FileNotFoundError | BadGzipFile)

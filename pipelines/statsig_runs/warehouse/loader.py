@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import dlt
 import pyarrow as pa
-from dlt.pipeline.exceptions import PipelineStepFailed
 
-from statsig_runs.errors import StorageError
+from statsig_runs.contract import AcceptedRun
 from statsig_runs.plan import Progress
 from statsig_runs.source import loaded_batch
 from statsig_runs.status_messages import StatusProgress
@@ -21,11 +20,12 @@ from statsig_runs.tables import NUMBER, REAL, SYNC_LOADS, TEXT, TIMESTAMP
 from statsig_runs.warehouse.database import SqlDatabase
 from statsig_runs.warehouse.failures import CONNECTING, cause_of, is_outage, translated
 from statsig_runs.warehouse.known import Known
+from statsig_runs.warehouse.workfolder import WorkFolder
 
 if TYPE_CHECKING:
     from dlt.extract import DltResource
 
-    from statsig_runs.contract import AcceptedRun, Outcome
+    from statsig_runs.contract import Outcome
     from statsig_runs.schemas import Schemas
     from statsig_runs.status_messages import Message
     from statsig_runs.warehouse.known import Database
@@ -56,54 +56,53 @@ class Loader:
         self._sql = SqlDatabase(lambda: self.pipeline)
         self.known = Known(database or self._sql, schemas)
         self._destination = destination
-        self._folder = state / "pipelines" / f"{PIPELINE}{schemas.suffix}"
+        self._work = WorkFolder(state / "pipelines", f"{PIPELINE}{schemas.suffix}")
         try:
-            with translated():
-                self.pipeline = self._open()
-        except StorageError:
-            raise
+            self.pipeline = self._open()
         except Exception as error:  # noqa: BLE001  by a power cut perhaps: what a file holds decides what is raised
-            log.warning("the loader's state in %s is damaged (%s)", self._folder, cause_of(error))
-            self.pipeline = self._start_over()
+            self._give_up(error)
+            self.pipeline = self._start_anew()
 
     def _open(self) -> dlt.Pipeline:
         return dlt.pipeline(
-            self._folder.name,
+            self._work.path.name,
             destination=self._destination,
             dataset_name=self.schemas.raw,
-            pipelines_dir=str(self._folder.parent),
+            pipelines_dir=str(self._work.path.parent),
         )
 
-    def _start_over(self) -> dlt.Pipeline:
-        """Without the local state: the destination holds all of it but what was not loaded, which is fetched again."""
-        log.warning("starting from the state that is kept with the data")
-        shutil.rmtree(self._folder, ignore_errors=True)
-        return self._open()
+    def _give_up(self, error: Exception) -> None:
+        """Leave what a killed load left behind, unless nothing is wrong with it: then it is kept for the next time."""
+        if is_outage(error, self._work.path):
+            with translated():
+                raise error
+        log.warning("an earlier load cannot be finished (%s); its runs are fetched again", cause_of(error))
+
+    def _start_anew(self) -> dlt.Pipeline:
+        """Without a local state, which may be ahead of the data: the destination holds all that belongs to the data."""
+        with translated():
+            self._work.clear()
+            return self._open()
 
     def repair(self) -> None:
-        """Finish or drop what a killed load left behind, and take over the state that the destination holds.
+        """Finish what a killed load left behind, or drop it, and take over the state that the destination holds.
 
         With packages pending, dlt would load only those and ignore new data, so this comes before anything is fetched.
 
         Raises:
             StorageError: the destination cannot be written or reached.
         """
-        with translated():
+        try:
+            self._work.tidy()
             if self.pipeline.has_pending_data:
                 log.warning("an earlier load was interrupted; finishing it")
-                try:
-                    self.pipeline.run()
-                except PipelineStepFailed as error:
-                    if is_outage(error):
-                        raise  # nothing is wrong with the load itself: it is kept until the disk or the server is well
-                    log.warning("it cannot be finished (%s); dropping it, its runs are fetched again", cause_of(error))
-                    try:
-                        self.pipeline.abort_packages()
-                    except Exception:  # noqa: BLE001  not even a load that dlt could put aside
-                        self.pipeline = self._start_over()
+                self._push()
+                self._work.finish()
+        except Exception as error:  # noqa: BLE001  as above
+            self._give_up(error)
+        self.pipeline = self._start_anew()
+        with translated():
             CONNECTING(self.pipeline.sync_destination)
-        for finished in Path(self.pipeline.working_dir).glob("load/loaded/*/"):
-            shutil.rmtree(finished, ignore_errors=True)  # dlt keeps a folder of records of every load, for ever
 
     def load(
         self,
@@ -124,7 +123,10 @@ class Loader:
         batch = loaded_batch(outcomes, state, superseded)
         self._adapt(batch.resources, outcomes)
         with translated():
-            self.pipeline.run(batch)
+            self._work.begin(outcome.run_id for outcome in outcomes if isinstance(outcome, AcceptedRun))
+            self._put(batch)
+            self._work.finish()
+            self._work.forget_lost()
 
     def record(self, load: dict[str, Any]) -> None:
         """Write one row of `sync_loads`, or replace it (by `load_id`)."""
@@ -137,7 +139,16 @@ class Loader:
         )
         self._adapt({SYNC_LOADS.name: resource}, ())
         with translated():
-            self.pipeline.run(resource, schema=self.pipeline.schemas[_SOURCE])
+            self._put(resource, self.pipeline.schemas[_SOURCE])
+
+    def _put(self, data: Any, schema: Any = None) -> None:
+        self.pipeline.extract(data, schema=schema)
+        self._push()
+
+    def _push(self) -> None:
+        self.pipeline.normalize()
+        self._work.merge()
+        self.pipeline.load()
 
     def note(self, load: dict[str, Any]) -> None:
         """Complete the row that `record` wrote, with what became known after it."""
@@ -148,8 +159,9 @@ class Loader:
         self._sql.execute(sql, [*(load[name] for name in names), load["load_id"]])
 
     def progress(self) -> Progress:
-        """How far earlier syncs came."""
-        return Progress.from_state(self._state("progress"))
+        """How far earlier syncs came; what was lost on the way is left over."""
+        progress = Progress.from_state(self._state("progress"))
+        return replace(progress, leftover=tuple(dict.fromkeys((*progress.leftover, *self._work.lost()))))
 
     def status_progress(self) -> StatusProgress:
         """How far earlier syncs came with the ingestion status."""
