@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -101,8 +102,9 @@ class DbtProject:
 
     def _write_profile(self) -> None:
         """Write the profile with its secrets left out: they are variables of this process."""
-        output = _replace_secrets(self.profile, lambda name, _: f"{{{{ env_var('{name}') }}}}")
-        content = json.dumps({PROFILE: {"target": "main", "outputs": {"main": output}}})  # JSON is YAML
+        output = _replace_secrets(_as_templates(self.profile), lambda name, _: f"{{{{ env_var('{name}') }}}}")
+        content = json.dumps({PROFILE: {"target": "main", "outputs": {"main": output}}}, ensure_ascii=False)
+        content = re.sub("[^ -~]", lambda found: f"\\U{ord(found[0]):08x}", content)  # so JSON is YAML
         try:
             self.state.mkdir(parents=True, exist_ok=True)
             (self.state / "profiles.yml").write_text(content, encoding="utf-8")
@@ -115,6 +117,18 @@ def secrets_of(profile: Mapping[str, Any]) -> dict[str, str]:
     secrets: dict[str, str] = {}
     _replace_secrets(profile, secrets.setdefault)
     return secrets
+
+
+def _as_templates(value: Any) -> Any:
+    """A copy whose texts come out of dbt's templates as they are: a folder may be named `{{ x }}`."""
+    match value:
+        case Mapping():
+            return {key: _as_templates(item) for key, item in value.items()}
+        case list():
+            return [_as_templates(item) for item in value]
+        case str() if not isinstance(value, Secret):
+            return value.replace("{", "{{ '{' }}")
+    return value
 
 
 def _replace_secrets(value: Any, replace: Callable[[str, str], str], name: str = "DBT_ENV_SECRET_STATSIG_RUNS") -> Any:

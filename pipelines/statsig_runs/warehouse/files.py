@@ -33,6 +33,9 @@ log = logging.getLogger(__name__)
 STORAGE_VERSION: Final = "v1.4.0"
 """The oldest DuckDB that opens the files; a file keeps the version that it was created with."""
 
+_DUCKDBS_OWN: Final = frozenset({"temp", "system", "main", "memory", "information_schema", "pg_catalog"})
+_UNUSABLE: Final = frozenset("'\"")
+
 
 class Warehouse:
     """One project's data in one destination. Nothing is created before `prepare`.
@@ -54,11 +57,8 @@ class Warehouse:
         self.published = Published(database) if destination.file else None
         if not destination.file:
             self.state = self.state / destination.key / schemas.marts
-        elif database.stem.lower() in schemas:
-            raise ConfigurationError(
-                f"A database named {database.stem!r} would share its name with one of its schemas, which makes "
-                "every query ambiguous. Choose another file name, such as statsig_runs.duckdb."
-            )
+        else:
+            _check_name(database, schemas)
 
     @contextmanager
     def writing(self) -> Iterator[Loader]:
@@ -203,3 +203,32 @@ def _moving(*files: Path) -> str:
     logs = [file.with_name(f"{file.name}.wal") for file in files]
     paths = [path for path in (*files, *logs) if path.exists()]
     return "\n".join(f"  mv {quote(str(path))} {quote(f'{path}.damaged')}" for path in paths)
+
+
+def _check_name(database: Path, schemas: Schemas) -> None:
+    """Refuse what DuckDB or the models would stumble over later.
+
+    Raises:
+        ConfigurationError: the file cannot have this name, or be in this folder.
+    """
+    name = database.stem
+    if name.lower() in schemas:
+        problem = f"A database named {name!r} would share its name with one of its schemas"
+    elif name.lower() in _DUCKDBS_OWN:
+        problem = f"DuckDB has a database or a schema of its own that is named {name!r}"
+    elif not _UNUSABLE.isdisjoint(name):
+        problem = f"The models cannot quote the name {name!r}"
+    elif "?" in str(database):
+        problem = f"DuckDB takes the ? in {database} for something else"
+    elif not _is_text(database):
+        problem = f"The path {str(database)!r} is not text in UTF-8"
+    else:
+        return
+    raise ConfigurationError(f"{problem}. Choose another --database, such as data/statsig_runs.duckdb.")
+
+
+def _is_text(path: Path) -> bool:
+    try:
+        return bool(str(path).encode())
+    except UnicodeEncodeError:
+        return False
