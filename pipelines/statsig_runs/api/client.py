@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from statsig_runs.api.address import check_base_url, check_key, is_loopback
 from statsig_runs.api.answers import Answer, NotTheApi
-from statsig_runs.api.rate_limit import RateLimiter, Stopped, default_directory, log_name, parse_rate_limits
+from statsig_runs.api.rate_limit import RateLimiter, Stopped, log_directory, log_name, parse_rate_limits
 from statsig_runs.api.transport import PATIENCE, Patience, Transport, Usage
 from statsig_runs.errors import ApiError, ApiRequestError, NotTheApiError, RequestsSpentError
 
@@ -74,10 +74,7 @@ class ConsoleApi:
         check_key(api_key)
         base_url = check_base_url(base_url)
         rates = parse_rate_limits(rate_limits)
-        try:
-            log = (limiter_dir or default_directory()) / log_name(api_key, base_url)
-        except RuntimeError:  # no home: nobody to share the limits with
-            log = None
+        log = (limiter_dir or log_directory()) / log_name(api_key, base_url)
         self.base_url = base_url
         self._threads = threads
         self._under_way: set[threading.Event] = set()  # what stops each `get_each` that has not ended

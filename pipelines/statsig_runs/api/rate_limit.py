@@ -7,6 +7,7 @@ knows no HTTP; a 429 reaches it as a call of `pause`.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import os
@@ -15,8 +16,9 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import gettempdir
 
 from pyrate_limiter import InMemoryBucket, Rate, RateItem, SQLiteBucket, validate_rate_list
 
@@ -76,15 +78,24 @@ def widen(rates: list[Rate]) -> list[Rate]:
     return widened
 
 
-def default_directory() -> Path:
-    """Where a user's limiter logs live, after the XDG base directory specification.
+def log_directory() -> Path:
+    """Where this user's limiter logs live: the state directory of the XDG specification, or one that stands for it.
 
-    Raises:
-        RuntimeError: the user has no home.
+    The other one is the user's own in the folder of temporary files. It is taken, and named in a warning, where the
+    user has no home or may not write to it.
     """
-    state = os.environ.get("XDG_STATE_HOME", "")
-    base = Path(state) if Path(state).is_absolute() else Path.home() / ".local" / "state"
-    return base / "statsig-runs"
+    state = Path(os.environ.get("XDG_STATE_HOME", ""))
+    wanted: Path | str = "the home of a user who has none"
+    with suppress(OSError, RuntimeError):
+        wanted = (state if state.is_absolute() else Path.home() / ".local" / "state") / "statsig-runs"
+        wanted.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if os.access(wanted, os.W_OK):
+            return wanted
+    substitute = Path(gettempdir()) / f"statsig-runs-{os.geteuid()}"
+    with suppress(OSError):
+        substitute.mkdir(mode=0o700)
+    log.warning("The rate-limit log is in %s, since %s cannot be written", substitute, wanted)
+    return substitute
 
 
 def log_name(api_key: str, origin: str) -> str:
@@ -204,6 +215,8 @@ def _raise_if(stop: threading.Event) -> None:
 
 def _open_log(rates: list[Rate], path: Path) -> SQLiteBucket:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if path.parent.stat().st_uid != os.geteuid():
+        raise PermissionError(errno.EACCES, "its folder is another user's", str(path.parent))
     try:
         return _open_sqlite(rates, path)
     except sqlite3.OperationalError:

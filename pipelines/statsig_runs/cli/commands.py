@@ -14,6 +14,7 @@ import click
 
 from statsig_runs.cli.common import DATABASE, common, open_project, regular_file, to_destination
 from statsig_runs.cli.readers import READERS
+from statsig_runs.cli.surroundings import prepare
 from statsig_runs.cli.wait import wait_for
 from statsig_runs.errors import ConfigurationError, as_told
 from statsig_runs.settings import packaged_defaults
@@ -58,6 +59,7 @@ def main() -> NoReturn:
     from statsig_runs.logs import tell_error
     from statsig_runs.redact import scrub_known
 
+    prepare()
     collect_rarely()
     try:
         cli(standalone_mode=False)

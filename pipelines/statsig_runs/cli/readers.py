@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from statsig_runs.cli.common import common, open_project, regular_file
+from statsig_runs.cli.surroundings import write_utf8
 from statsig_runs.errors import CheckFailedError, ConfigurationError, StorageError
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ def query(database: Path, sql: str, parquet: Path | None, *, as_csv: bool, as_js
         try:
             is_whole = True
             if as_csv or as_json:
+                write_utf8()
                 (write_csv if as_csv else write_json)(answer, sys.stdout)
             else:
                 is_whole = write_table(answer, sys.stdout)
@@ -213,6 +215,7 @@ def _notify(hook: str, results: list[Result], sentence: Parts, state: Path, sett
 
 
 def _print_json(content: dict[str, Any]) -> None:
+    write_utf8()
     click.echo(json.dumps(content, ensure_ascii=False, allow_nan=False))
 
 
