@@ -70,8 +70,7 @@ def query(database: Path, sql: str, parquet: Path | None, *, as_csv: bool, as_js
 
     if as_csv + as_json + (parquet is not None) > 1:
         raise click.UsageError("Choose one of --csv, --json and --parquet.")
-    if sql == "-":
-        sql = _read_stdin()
+    sql = _read_stdin() if sql == "-" else _as_text(sql)
     warehouse, _ = open_project(database)
     with reading(warehouse) as connection:
         if not allow_files:
@@ -94,6 +93,14 @@ def query(database: Path, sql: str, parquet: Path | None, *, as_csv: bool, as_js
             return
         if not is_whole:
             click.echo(f"Only the first {ROWS_SHOWN:,} rows are shown; --csv, --json or --parquet have all.", err=True)
+
+
+def _as_text(argument: str) -> str:
+    """An argument as it was typed: where the locale knows ASCII only, Python keeps the other bytes aside."""
+    try:
+        return os.fsencode(argument).decode()
+    except UnicodeDecodeError:
+        raise ConfigurationError("The query is not text in UTF-8.") from None
 
 
 def _read_stdin() -> str:

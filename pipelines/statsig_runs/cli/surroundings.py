@@ -9,10 +9,6 @@ import io
 import os
 import sys
 from pathlib import Path
-from typing import Final
-
-_NO_HOME: Final = "/nonexistent"
-"""The home of those who have none, as Debian has it for `nobody`."""
 
 
 def prepare() -> None:
@@ -21,7 +17,7 @@ def prepare() -> None:
     try:
         Path.home()
     except RuntimeError:  # no HOME, and no entry for the user: some libraries ask while they are imported
-        os.environ["HOME"] = _NO_HOME
+        os.environ["HOME"] = os.devnull  # where nobody, not even root, can make a folder
 
 
 def write_utf8() -> None:

@@ -34,7 +34,8 @@ STORAGE_VERSION: Final = "v1.4.0"
 """The oldest DuckDB that opens the files; a file keeps the version that it was created with."""
 
 _DUCKDBS_OWN: Final = frozenset({"temp", "system", "main", "memory", "information_schema", "pg_catalog"})
-_UNUSABLE: Final = frozenset("'\"")
+_UNUSABLE_IN_NAMES: Final = frozenset("'\";")
+_UNUSABLE_IN_PATHS: Final = frozenset("?#")
 
 
 class Warehouse:
@@ -211,24 +212,25 @@ def _check_name(database: Path, schemas: Schemas) -> None:
     Raises:
         ConfigurationError: the file cannot have this name, or be in this folder.
     """
-    name = database.stem
+    path = str(database)
+    name = database.name.lstrip(".").split(".")[0]  # of the database in the file, as DuckDB has it
     if name.lower() in schemas:
         problem = f"A database named {name!r} would share its name with one of its schemas"
     elif name.lower() in _DUCKDBS_OWN:
         problem = f"DuckDB has a database or a schema of its own that is named {name!r}"
-    elif not _UNUSABLE.isdisjoint(name):
-        problem = f"The models cannot quote the name {name!r}"
-    elif "?" in str(database):
-        problem = f"DuckDB takes the ? in {database} for something else"
-    elif not _is_text(database):
-        problem = f"The path {str(database)!r} is not text in UTF-8"
+    elif not _UNUSABLE_IN_NAMES.isdisjoint(name):
+        problem = f"The models cannot use a database named {name!r}, for its quotes or semicolons"
+    elif not _UNUSABLE_IN_PATHS.isdisjoint(path):
+        problem = f"DuckDB and dbt take a ? or # in {path} for the end of the path"
+    elif not _is_text(path):
+        problem = f"The path {path!r} is not text in UTF-8"
     else:
         return
     raise ConfigurationError(f"{problem}. Choose another --database, such as data/statsig_runs.duckdb.")
 
 
-def _is_text(path: Path) -> bool:
+def _is_text(path: str) -> bool:
     try:
-        return bool(str(path).encode())
+        return bool(path.encode())
     except UnicodeEncodeError:
         return False
