@@ -129,7 +129,7 @@ def test_leaving_the_results_stops_what_waits_for_the_rate_limit(server: Simulat
     before = set(threading.enumerate())
     results = Runs(open_api(server.url, rate_limits="1/600")).read_many(f"r{number}" for number in range(50))
     next(results)
-    workers = [thread for thread in set(threading.enumerate()) - before if "_work" in thread.name]
+    workers = [thread for thread in set(threading.enumerate()) - before if "(work)" in thread.name]
     assert workers
     results.close()
     for worker in workers:

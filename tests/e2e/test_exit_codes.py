@@ -107,6 +107,23 @@ def test_2_is_no_key_and_names_every_place_for_one(tmp_path: Path, simulator: Si
     assert simulator.statuses.total() == 0
 
 
+def test_2_is_an_address_where_something_else_answers(workplace: Workplace, simulator: Simulator) -> None:
+    simulator.script = lambda _, __: Reply(200, b"<!doctype html><title>Sign in</title>")
+    done = workplace.run("sync")
+    assert done.code == 2
+    assert "is not the Console API: it sends a web page. Check the setting base_url" in done.err
+    assert simulator.statuses.total() == 3
+
+
+def test_4_is_a_page_that_cannot_be_read_too(copy_of_yesterday: Copy, simulator: Simulator) -> None:
+    simulator.script = lambda path, _: reply_error(418, "no tea") if path.endswith("page=2") else None
+    done = copy_of_yesterday().sync()
+    assert done.code == 4
+    assert "page 2 of the list could not be read: " in done.err
+    assert (done.summary["failed"], done.summary["error"]) == (1, None)
+    assert sum(done.summary[name] for name in ("new", "changed", "unchanged")) == len(TODAY) - 10
+
+
 def test_3_is_a_refused_key_and_is_tried_once(copy_of_yesterday: Copy, simulator: Simulator) -> None:
     workplace = copy_of_yesterday(STATSIG_API_KEY="console-revoked")
     done = workplace.run("sync")

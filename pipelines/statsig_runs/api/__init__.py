@@ -4,6 +4,7 @@
     rate_limit  when a request may leave                (knows no HTTP)
     transport   how it is sent, and sent again          (knows no meaning)
     answers     what any answer means                   (pure)
+    threads     work in other threads                   (knows no request)
     client      many requests at once; puts the others together
     runs        the endpoint of runs: its paths and answers
 

@@ -11,7 +11,6 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable
-from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +19,8 @@ from urllib.parse import urlsplit
 
 from statsig_runs.api.address import check_base_url, check_key, is_loopback
 from statsig_runs.api.answers import Answer, NotTheApi
-from statsig_runs.api.rate_limit import RateLimiter, Stopped, log_directory, log_name, parse_rate_limits
+from statsig_runs.api.rate_limit import RateLimiter, log_directory, log_name, parse_rate_limits
+from statsig_runs.api.threads import take, wait_for, work
 from statsig_runs.api.transport import PATIENCE, Patience, Transport, Usage
 from statsig_runs.errors import ApiError, ApiRequestError, NotTheApiError, RequestsSpentError
 
@@ -33,7 +33,6 @@ _FAILURES_IN_A_ROW = 5  # addresses; then it is worth a request to see whether t
 _BRIEFLY = 2  # attempts, where the answer matters little, or another attempt promises nothing
 _BETWEEN_CONNECTIONS = 0.002  # seconds: small servers have room for five connections that are not accepted yet
 _LOOK_AHEAD = 2  # addresses asked for, or waiting to be taken, for each thread
-_LOOK_UP = 0.2  # seconds between two looks at whether Ctrl-C was pressed
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -137,7 +136,7 @@ class ConsoleApi:
             NotTheApiError: somebody else answers; after two attempts.
             ApiError: no usable answer after all attempts.
         """
-        return _wait_for(lambda stop: self._get(target, read, stop, attempts))
+        return wait_for(lambda stop: self._get(target, read, stop, attempts))
 
     def get_each(
         self,
@@ -183,14 +182,14 @@ class ConsoleApi:
                     pending += 1
                 while workers < min(pending, self._threads):
                     # Daemons, not a pool: a pool is waited for when Python ends, for as long as a read timeout.
-                    threading.Thread(target=_work, args=(tasks, results, ask, stop), daemon=True).start()
+                    threading.Thread(target=work, args=(tasks, results, ask, stop), daemon=True).start()
                     workers += 1
                     time.sleep(_BETWEEN_CONNECTIONS)  # not `stop.wait`, whose lock a Ctrl-C can leave held
                 if not pending:
                     return
                 if stop.is_set():
                     raise ApiError("The client was closed while it was reading.")
-                result = _take(results)
+                result = take(results)
                 pending -= 1
                 if isinstance(result, BaseException):
                     raise result
@@ -265,55 +264,6 @@ class ConsoleApi:
         return NotTheApiError(
             f"What answers at {host} is not the Console API: it sends {what}. {doubt}", is_setting=not is_own
         )
-
-
-def _work(
-    tasks: queue.SimpleQueue[K | None],
-    results: queue.SimpleQueue[tuple[K, T | ApiError] | BaseException],
-    ask: Callable[[K], T],
-    stop: threading.Event,
-) -> None:
-    """What each thread does until it is told to stop."""
-    while (key := tasks.get()) is not None and not stop.is_set():
-        try:
-            results.put((key, ask(key)))
-        except ApiError as error:
-            results.put((key, error.with_traceback(None)))  # its frames hold the whole client
-        except Stopped:
-            return
-        except BaseException as error:  # noqa: BLE001  it is raised where the results are taken
-            results.put(error)
-
-
-def _wait_for(work: Callable[[threading.Event], T]) -> T:
-    """Do the work in a thread of its own, so that Ctrl-C need not wait for an answer; what it raises is raised here."""
-    results: queue.SimpleQueue[T | BaseException] = queue.SimpleQueue()
-    stop = threading.Event()
-
-    def answer() -> None:
-        try:
-            results.put(work(stop))
-        except BaseException as error:  # noqa: BLE001  # it is raised where the result is taken
-            results.put(error)
-
-    try:
-        threading.Thread(target=answer, daemon=True).start()
-        result = _take(results)
-    finally:
-        stop.set()
-    if isinstance(result, BaseException):
-        raise result
-    return result
-
-
-def _take(results: queue.SimpleQueue[T]) -> T:
-    """Wait for the next result, in short waits.
-
-    A Ctrl-C that comes just before a wait begins, or to another thread, is noticed only when that wait ends.
-    """
-    while True:
-        with suppress(queue.Empty):
-            return results.get(timeout=_LOOK_UP)
 
 
 def _blames_the_api(error: ApiError) -> bool:
