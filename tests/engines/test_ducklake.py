@@ -16,8 +16,8 @@ import pytest
 
 from statsig_runs.schemas import Schemas
 from statsig_runs.warehouse import Warehouse, open_warehouse
-from tests.support.postgres_server import PASSWORD, USER
 from tests.support.odd_times import odd_runs
+from tests.support.postgres_server import PASSWORD, USER
 from tests.support.two_syncs import NOW, Table, differences, sync, sync_twice
 from tests.support.workplace import COMMAND
 

@@ -13,8 +13,8 @@ from statsig_runs.errors import ConfigurationError
 from statsig_runs.plan import Progress
 from statsig_runs.schemas import Schemas
 from statsig_runs.warehouse import Warehouse, open_warehouse
-from tests.support.postgres_server import PASSWORD, USER
 from tests.support.odd_times import odd_runs
+from tests.support.postgres_server import PASSWORD, USER
 from tests.support.two_syncs import NOW, Table, differences, sync, sync_twice
 
 psycopg2 = pytest.importorskip("psycopg2", reason="the extra `postgres` is not installed")

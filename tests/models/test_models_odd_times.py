@@ -90,7 +90,7 @@ def test_every_reader_works(odd: Warehouse, command: tuple[str, ...]):
 
 
 @pytest.mark.parametrize("hours", [-14, 14])
-def test_the_farthest_days_hold_the_farthest_dates(odd: Warehouse, tmp_path: Path, hours: int):
+def test_the_farthest_days_hold_the_farthest_dates(tmp_path: Path, hours: int):
     """Nothing overflows where a date's end is computed."""
     database = tmp_path / "statsig_runs.duckdb"
     warehouse.load(database, RUNS)
