@@ -58,15 +58,16 @@ def test_a_pipeline_has_dlts_defaults_whatever_the_environment_and_the_files_say
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for path in paths():
-        if not is_own(path):
-            monkeypatch.setenv("__".join(path).upper(), harmful_value(path[-1]))
     (tmp_path / ".dlt").mkdir()
     (tmp_path / ".dlt/config.toml").write_text(
         'refresh = "drop_data"\n[pipelines.statsig_runs]\ndev_mode = true\n[load]\nworkers = 0\n'
         "[sources.statsig_runs]\nsettle_days = 3\n"
     )
-    with own_names_only():
+    # the variables are gone before the context is: where an earlier test has used dlt, it starts anew then, with all
+    with own_names_only(), monkeypatch.context() as foreign:
+        for path in paths():
+            if not is_own(path):
+                foreign.setenv("__".join(path).upper(), harmful_value(path[-1]))
         found = resolve_configuration(PipelineConfiguration(pipeline_name="p"), sections=("pipelines", "statsig_runs"))
         assert (found.refresh, found.dev_mode, found.dataset_name_layout, found.progress) == (None, False, None, None)
         assert (found.pipelines_dir, found.destination_type, found.staging_type) == (None, None, None)
