@@ -31,9 +31,9 @@ NAMES: Final = ("duckdb", *ENGINES, "filesystem")
 
 _PASSWORD: Final = re.compile(r"://[^:/@]*:([^/@]+)@")
 _LOADING_MEMORY: Final = "600MB"
-"""What DuckDB may hold in memory while it loads: left alone, it keeps all that it has read and written."""
+"""The memory that DuckDB may use while it loads. Without a limit it keeps all that it has read and written."""
 _TABLES_ONLY: Final = {"python_enable_replacements": False}
-"""DuckDB would look for a table that is not there among Python's variables; a Ctrl-C in that moment would be lost."""
+"""Keeps DuckDB from looking for an unknown table among Python's variables: it would swallow a Ctrl-C meanwhile."""
 
 
 def open_warehouse(database: Path, schemas: Schemas | None = None, destination: str = NAMES[0]) -> Warehouse:

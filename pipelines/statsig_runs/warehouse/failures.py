@@ -1,4 +1,8 @@
-"""What dlt's errors mean: it wraps a cause several times, and a connection that fails once is tried again."""
+"""What dlt's errors mean.
+
+dlt wraps an error in others, several deep. This module finds the first one, says it in our words, tells a server or a
+disk that is down from a load that is broken, and tries a connection again that was refused.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +26,7 @@ _DISK_IN_TROUBLE: Final = frozenset(
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """dlt's errors as ours: their text is the cause's, not a report over many lines."""
+    """Raise dlt's errors as ours. Their text is that of the first cause; dlt's own runs over many lines."""
     try:
         yield
     except (PipelineStepFailed, DatabaseException, DestinationConnectionError, OSError) as error:
@@ -38,13 +42,13 @@ def translated() -> Iterator[None]:
 
 
 def cause_of(error: BaseException) -> str:
-    """The text of the innermost cause: dlt wraps what went wrong several times."""
+    """The text of the first cause."""
     innermost = _causes(error)[-1]
     return f"{type(innermost).__name__}: {str(innermost).strip()[:500]}"
 
 
 def _causes(error: BaseException) -> list[BaseException]:
-    """From the outside in, down to the first error of the system: below it is what was tried before it."""
+    """From the outermost error to the first one. What lies below an error of the system was tried before it."""
     causes = [error]
     while not isinstance(causes[-1], OSError) and (inner := causes[-1].__cause__ or causes[-1].__context__):
         causes.append(inner)

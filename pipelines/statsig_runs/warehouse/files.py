@@ -88,9 +88,9 @@ class Warehouse:
             lock.release()
 
     def prepare(self) -> None:
-        """Create the folders and an empty database that DuckDB 1.4 and later open; what exists is left as it is.
+        """Create what is missing: the folders, and an empty database that DuckDB 1.4 and later open.
 
-        A database that was lost is taken back from the published copy. To be called under the lock.
+        A database that was there and is gone is made from the published copy. Only who holds the lock may call this.
 
         Raises:
             StorageError: the folder cannot be written, or the file is not a DuckDB database or is in use.
@@ -110,9 +110,13 @@ class Warehouse:
             raise self._storage_error(error) from None
 
     def _begin(self, published: Published) -> None:
-        """A database that is not there is either the first one, or lost: then the published copy is all that is left.
+        """The database is not there. Without a published copy this is the first sync; with one, the database was lost.
 
-        Nothing else holds what Statsig no longer lists, and the next publication would replace it.
+        A lost database is made from the copy. Statsig lists old runs no longer, so the copy is the only place that has
+        them, and a sync that began with an empty database would publish over it.
+
+        Raises:
+            StorageError: the copy is damaged.
         """
         if published.file.exists():
             if damage := published.find_damage():
@@ -121,7 +125,8 @@ class Warehouse:
                     f"Nothing was changed. {_without_both(self.database, published)}"
                 )
             log.warning("%s is gone; going on from the published copy %s", self.database, published.file)
-        for folder in ("pipelines", "dbt"):  # what they know is of the database that was there: it would leave a gap
+        # they say how far the lost database was: further than the copy is, and what lies between would never be read
+        for folder in ("pipelines", "dbt"):
             shutil.rmtree(self.state / folder, ignore_errors=True)
         if published.file.exists():
             published.restore()

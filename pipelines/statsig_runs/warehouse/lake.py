@@ -1,8 +1,11 @@
-"""The lake: raw tables and marts as Delta tables in a folder or a bucket, loaded by dlt and modelled by Sail.
+"""The lake: raw tables and marts as Delta tables in a folder or a bucket. dlt loads them, Sail models them.
 
-dlt merges Delta tables by its `cdc` strategy: within a scope of runs, rows that the load does not bring are deleted,
-which is what delete-insert does elsewhere. Sail speaks Spark Connect and keeps no catalogue between sessions, so every
-session starts by naming what the folder holds.
+Elsewhere a load deletes all rows of its runs and inserts the new ones. For Delta tables dlt has no such merge. Its
+`cdc` strategy comes to the same: it is given a *scope*, here the runs of the load. It updates and inserts the rows that
+the load brings, and deletes the other rows in the scope.
+
+Sail is an engine that programs use as if it were Spark. It forgets at the end of a session which tables there are, so
+each session begins by naming the tables in the folder.
 """
 
 from __future__ import annotations
@@ -99,7 +102,7 @@ class Lake:
 
 
 class LakeLoader(Loader):
-    """The loader, with what a folder of Delta tables does otherwise than a database."""
+    """The loader for a lake: what differs from a database stands here."""
 
     def __init__(self, destination: Any, schemas: Schemas, state: Path, lake: Lake) -> None:
         self._lake = lake
@@ -151,17 +154,18 @@ class LakeLoader(Loader):
         missing = {outcome.run_id for outcome in outcomes if isinstance(outcome, MissingRun)}
         for name, table in tables.TABLES.items():
             if resource := resources.get(name):
-                # a run that the API has forgotten keeps its rows in every table but this one
+                # a run that the API no longer knows keeps its rows: only `missing_runs` is about it
                 scope = accepted | missing if name == "missing_runs" else accepted
                 resource.apply_hints(
                     table_format="delta",
-                    # a tombstone has no key but the run's
+                    # in a tombstone only the run's id is not null
                     columns={key: {"primary_key": True, "nullable": key != table.key[0]} for key in table.key},
                     merge_key="",
                     write_disposition=_disposition(table, scope),
                 )
                 if table.may_be_empty and self._lake.open(self.schemas.raw, name) is None:
-                    resource.add_map(_without_tombstones)  # with no table to merge into, dlt writes what comes
+                    # the first load of a table is no merge: dlt would write the tombstones as rows
+                    resource.add_map(_without_tombstones)
 
 
 class LakeDatabase:
@@ -213,17 +217,17 @@ def _literals(texts: Iterable[str]) -> str:
 
 @contextmanager
 def modelling(lake: Lake, schemas: Schemas) -> Iterator[dict[str, Any]]:
-    """A Sail session that knows the lake's tables; gives the dbt output that uses it.
+    """Open a Sail session that knows the lake's tables, and give the dbt output that uses it.
 
-    Sail runs inside this process, on all its cores; with SAIL_MODE=local-cluster as a driver and workers. A server
-    at the address in SPARK_REMOTE is used instead, which has credentials of its own for a bucket.
+    Sail runs inside this process, on all cores. With SAIL_MODE=local-cluster it runs as a driver and workers. Where
+    SPARK_REMOTE holds the address of a server, that server is used; it has its own credentials for a bucket.
     """
-    # of what it makes frames from, and here it makes none
+    # a warning about data frames, which are not used here
     warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
     with environment(lake.environment), _server() as address, environment({"SPARK_REMOTE": address}):
         from pyspark.sql import SparkSession
 
-        # dbt asks for Hive, which no Spark Connect client has
+        # dbt switches Hive on, and a client of Spark Connect has no such switch
         SparkSession.Builder.enableHiveSupport = lambda builder: builder  # type: ignore[method-assign,assignment]
         session = SparkSession.builder.config("spark.sql.session.timeZone", "UTC").getOrCreate()
         try:
@@ -251,7 +255,7 @@ def _server() -> Iterator[str]:
     if address := os.environ.get("SPARK_REMOTE"):
         yield address
         return
-    os.environ.setdefault("RUST_LOG", "error")  # otherwise Sail tells of every session, past the log's format
+    os.environ.setdefault("RUST_LOG", "error")  # or Sail writes about each session to stderr, beside our log
     from pysail.spark import SparkConnectServer
 
     server = SparkConnectServer(ip="127.0.0.1", port=0)
