@@ -75,11 +75,12 @@ def test_a_list_may_be_written_in_the_environment(monkeypatch: pytest.MonkeyPatc
 def test_the_folders_own_files_are_read(empty_folder: Path) -> None:
     """In a process of its own: dlt reads its files once."""
     (empty_folder / ".dlt").mkdir()
-    (empty_folder / ".dlt" / "config.toml").write_text("[sources.statsig_runs]\nsettle_days = 21\n")
+    (empty_folder / ".dlt" / "config.toml").write_text("[sources.statsig_runs]\nsettle_days = 21\nproject = 2024\n")
     (empty_folder / ".dlt" / "secrets.toml").write_text('[sources.statsig_runs]\napi_key = "console-from-file"\n')
-    code = "from statsig_runs.settings import load_settings as l; s = l(); print(s.settle_days, s.require_api_key())"
+    shown_settings = "print(s.settle_days, s.require_api_key(), repr(s.project))"
+    code = f"from statsig_runs.settings import load_settings; s = load_settings(); {shown_settings}"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=empty_folder)
-    assert shown.stdout == "21.0 console-from-file\n"
+    assert shown.stdout == "21.0 console-from-file '2024'\n"
 
 
 @pytest.mark.parametrize(("text", "meant"), [("true", True), ("False", False), ("0", False), ("1", True)])
@@ -93,6 +94,9 @@ def test_a_switch_may_be_written_in_the_environment(monkeypatch: pytest.MonkeyPa
     ("name", "value", "reason"),
     [
         ("SETTLE_DAYS", "soon", "settle_days must be of type float, not 'soon'"),
+        ("CHECKS__MAX_LATE_RUNS", "1.5", "checks.max_late_runs must be of type int, not '1.5'"),
+        ("CHECKS__MAX_FINDINGS", "", "checks.max_findings must be of type int, not ''"),
+        ("TERMINAL_SUCCESS_STATUSES", "[done", "terminal_success_statuses must be of type list"),
         ("SETTLE_HOURS", "-1", "cannot be negative"),
         ("SETTLE_DAYS", "nan", "cannot be longer than 36,500 days"),
         ("SETTLE_DAYS", "inf", "cannot be longer than 36,500 days"),
@@ -129,6 +133,7 @@ def test_an_unusable_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: str
             "sources.statsig_runs.api_key must be of type str",
         ),
         ("config.toml", "[sources.statsig_runs.base_url]\na = 1", "sources.statsig_runs.base_url must be of type str"),
+        ("config.toml", "[sources.statsig_runs]\nsettle_days = true", "settle_days must be of type float, not True"),
     ],
 )
 def test_a_file_that_is_wrong_is_named_with_the_place_in_it_and_without_its_secrets(

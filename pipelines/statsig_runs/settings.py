@@ -15,7 +15,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_origin, get_type_hints
+
+import msgspec
 
 from statsig_runs.errors import ConfigurationError
 from statsig_runs.packaged import packaged
@@ -127,8 +129,9 @@ def load_settings(**overrides: Any) -> Settings:
     """
     try:
         prepare_dlt()
-        values = {name: _read(name, overrides.get(name)) for name in _KINDS}
-        checks = {name: _read(f"checks.{name}") for name in _CHECK_KINDS} | {"sources": _read_sources()}
+        values = {name: _read(name, kind, overrides.get(name)) for name, kind in _types(Settings).items()}
+        checks = {name: _read(f"checks.{name}", kind) for name, kind in _types(Checks).items()}
+        checks["sources"] = _read_sources()
     except ConfigurationError:
         raise
     except Exception as error:  # noqa: BLE001  dlt and the parsers below it raise what they like
@@ -169,40 +172,10 @@ def _check_project(project: str) -> None:
         )
 
 
-_KINDS: Final[dict[str, type]] = {
-    "api_key": str,
-    "base_url": str,
-    "rate_limits": str,
-    "settle_days": float,
-    "settle_hours": float,
-    "terminal_success_statuses": tuple,
-    "day_utc_offset_hours": float,
-    "overdue_grace_hours": float,
-    "completeness_days": int,
-    "project": str,
-    "destination": str,
-    "status": bool,
-    "slack_incoming_hook": str,
-}
-_CHECK_KINDS: Final[dict[str, type]] = {
-    "max_hours_since_load": float,
-    "max_hours_since_success": float,
-    "max_overdue_dates": int,
-    "ignored_sources": tuple,
-    "max_final_error_rate": float,
-    "error_rate_days": int,
-    "max_late_runs": int,
-    "max_findings": int,
-    "ignored_findings": tuple,
-    "repeat_hours": float,
-}
-_SOURCE_KINDS: Final[dict[str, type]] = {"max_hours_since_success": float, "max_overdue_dates": int}
 _LONGEST_DAYS: Final = 36_500
 """A century: dates end not far beyond."""
 _FARTHEST_ZONE: Final = 14
 """Hours from UTC: no calendar day of the world begins earlier or later."""
-_SPELLINGS: Final = {"true": True, "1": True, "false": False, "0": False}
-"""Of a yes and a no in an environment variable."""
 _PROJECT: Final = re.compile("[A-Za-z0-9_]+")
 _SECRETS: Final = {"api_key", "slack_incoming_hook"}
 
@@ -211,19 +184,25 @@ def _path(name: str) -> str:
     return f"runtime.{name}" if name == "slack_incoming_hook" else f"{SECTION}.{name}"
 
 
-SETTINGS: Final = frozenset(map(_path, (*_KINDS, *(f"checks.{name}" for name in (*_CHECK_KINDS, "sources")))))
+def _types(of: type) -> dict[str, Any]:
+    """The names of single settings of a class, and their types."""
+    return {name: kind for name, kind in get_type_hints(of).items() if name not in {"checks", "sources"}}
+
+
+SETTINGS: Final = frozenset(
+    map(_path, (*_types(Settings), *(f"checks.{name}" for name in (*_types(Checks), "sources"))))
+)
 """Every setting by its whole name."""
 
 
-def _read(name: str, override: Any = None) -> Any:
+def _read(name: str, kind: Any, override: Any = None) -> Any:
     import dlt
 
-    kind = (_KINDS | _CHECK_KINDS)[name.removeprefix("checks.")]
     path = _path(name)
     value = override
     if value is None:
         value = (dlt.secrets if name in _SECRETS else dlt.config).get(path)
-    return None if value is None else _as(kind, value, path, is_secret=name in _SECRETS)
+    return None if value is None else _convert(value, kind, path, is_secret=name in _SECRETS)
 
 
 def _read_sources() -> dict[str, SourceChecks] | None:
@@ -238,32 +217,38 @@ def _read_sources() -> dict[str, SourceChecks] | None:
         tables = json.loads(tables) if isinstance(tables, str) else tables
     if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
         raise ConfigurationError(f'The setting {path} must have a table for each source, as in [{path}."Web events"].')
+    kinds = _types(SourceChecks)
     for source, table in tables.items():
-        if unknown := sorted(table.keys() - _SOURCE_KINDS.keys()):
+        if unknown := sorted(table.keys() - kinds.keys()):
             raise ConfigurationError(
                 f"The setting {path}.{json.dumps(source)}.{unknown[0]} does not exist: a source has "
-                f"{' and '.join(_SOURCE_KINDS)}."
+                f"{' and '.join(kinds)}."
             )
     return {
-        source: SourceChecks(**{name: _as(_SOURCE_KINDS[name], value, path) for name, value in table.items()})
+        source: SourceChecks(**{name: _convert(value, kinds[name], path) for name, value in table.items()})
         for source, table in tables.items()
     }
 
 
-def _as(kind: type, value: Any, path: str, *, is_secret: bool = False) -> Any:
+def _convert(value: Any, kind: Any, path: str, *, is_secret: bool = False) -> Any:
     try:
-        if kind is tuple:
-            if isinstance(value, str):  # from the environment: a JSON list, or names with commas between
-                value = json.loads(value) if value.startswith("[") else value.replace(",", " ").split()
-            return tuple(str(item) for item in value)
-        if kind is bool:
-            return value if isinstance(value, bool) else _SPELLINGS[str(value).lower()]
-        if isinstance(value, list | dict if kind is str else bool):
-            raise TypeError  # noqa: TRY301
-        return kind(value)
-    except (TypeError, ValueError, KeyError):
+        return msgspec.convert(_as_written(value, kind), kind, strict=False)
+    except (msgspec.ValidationError, ValueError) as error:
+        expected = re.search(r"Expected `(\w+)", str(error))
         shown = "" if is_secret else f", not {value!r}"
-        raise ConfigurationError(f"The setting {path} must be of type {kind.__name__}{shown}.") from None
+        told = expected[1] if expected else "list"
+        raise ConfigurationError(f"The setting {path} must be of type {told}{shown}.") from None
+
+
+def _as_written(value: Any, kind: Any) -> Any:
+    """A value as its type writes it: a file may leave out quotes, and the environment knows texts alone."""
+    if get_origin(kind) is tuple:
+        if isinstance(value, str):  # a JSON list, or names with commas between
+            value = json.loads(value) if value.startswith("[") else value.replace(",", " ").split()
+        return list(map(str, value)) if isinstance(value, list) else value
+    if kind in (str, str | None):
+        return str(value) if isinstance(value, int | float) else value
+    return value.strip() if isinstance(value, str) else value
 
 
 def _is_telemetry_configured() -> bool:
