@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
-import tempfile
 from datetime import date, timedelta
 from itertools import groupby, starmap
 from pathlib import Path
@@ -27,6 +25,7 @@ from statsig_runs.report.grid import build_grid, build_overdue, say_day
 from statsig_runs.report.headline import build_flight_sentence
 from statsig_runs.report.shares import build_shares
 from statsig_runs.report.timeline import build_timeline, group_rows
+from statsig_runs.whole_files import write_whole
 
 if TYPE_CHECKING:
     import duckdb
@@ -96,22 +95,6 @@ def make_environment() -> jinja2.Environment:
     environment.filters.update(words.WORDS)
     environment.globals.update(HEALTH=HEALTH_WORDS, OUTCOME=words.OUTCOME_WORDS, FINDING=words.FINDING_WORDS)
     return environment
-
-
-def write_whole(output: Path, content: bytes) -> None:
-    """Write to a draft beside the file, then put it in its place; whoever reads sees the old or the new."""
-    output.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, draft = tempfile.mkstemp(dir=output.parent, prefix=f".{output.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
-        Path(draft).chmod(0o644)
-        Path(draft).replace(output)
-    except BaseException:
-        Path(draft).unlink(missing_ok=True)
-        raise
 
 
 def _grid(marts: Marts) -> dict[str, Any]:
