@@ -1,6 +1,7 @@
 """The batch job: what one command does from its first request to the published copy.
 
 sync      plan, fetch, load, model, publish
+clock     what a clock that ran ahead has left, mended first
 replay    the same from payloads at hand, without a request
 refresh   from raw tables to what people read
 wait      sync or look until one date of one source is in

@@ -16,6 +16,7 @@ from statsig_runs.api import ConsoleApi
 from statsig_runs.contract import AcceptedRun, MissingRun, Outcome, RejectedRun
 from statsig_runs.errors import ApiError, NotAuthorisedError, StorageError, as_told
 from statsig_runs.fetch import Fetch, Request, Unread
+from statsig_runs.job.clock import mend_clock
 from statsig_runs.job.refresh import finish
 from statsig_runs.job.summary import Summary
 from statsig_runs.source import BATCH_SIZE
@@ -51,6 +52,7 @@ def run_sync(warehouse: Warehouse, settings: Settings, request: Request, watch: 
     started = time.monotonic()
     summary = Summary(datetime.now(UTC))
     with warehouse.writing() as loader:
+        mend_clock(loader, summary.started_at)
         api = ConsoleApi(
             key,
             base_url=settings.base_url,

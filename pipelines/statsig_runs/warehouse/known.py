@@ -6,9 +6,10 @@ from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from statsig_runs.contract import MissingRun
+from statsig_runs.contract import MissingRun, RejectedRun
 from statsig_runs.moments import in_utc
 from statsig_runs.plan import KnownRun, is_settled
+from statsig_runs.tables import SYNC_LOADS
 
 if TYPE_CHECKING:
     from statsig_runs.schemas import Schemas
@@ -50,6 +51,18 @@ _KNOWN: Final = """
     {join} where {condition} order by runs.fetched_at, runs.run_id
 """
 
+# the newest first in each run
+_PAYLOADS_AFTER: Final = """
+    with chosen as (
+        select distinct run_id from {raw}.run_payloads
+        where fetched_at > %s and run_id > %s order by run_id limit {count}
+    )
+    select payloads.run_id, payloads.fetched_at, payloads.payload, runs.fetched_at
+    from {raw}.run_payloads as payloads
+    left join {raw}.ingestion_runs as runs on payloads.run_id = runs.run_id
+    where payloads.fetched_at > %s and payloads.run_id in (select run_id from chosen)
+    order by payloads.run_id, payloads.fetched_at desc
+"""
 
 Rows = list[tuple[Any, ...]]
 
@@ -138,6 +151,45 @@ class Known:
         while rows := self._database.query(_MESSAGES.format(raw=self._raw, count=count), [last]):
             for last, fetched_at, payload in rows:  # noqa: B007  the last hash starts the next portion
                 yield payload.encode(), in_utc(fetched_at)
+
+    def payloads_after(
+        self, moment: datetime, count: int
+    ) -> Iterator[list[tuple[str, datetime, bytes, datetime | None]]]:
+        """The payloads that were fetched later, and when their runs were: by `count` runs, newest first in each."""
+        last = ""
+        sql = _PAYLOADS_AFTER.format(raw=self._raw, count=count)
+        while rows := self._database.query(sql, [moment, last, moment]):
+            last = rows[-1][0]
+            yield [
+                (run_id, in_utc(fetched_at), payload.encode(), in_utc(of_run) if of_run else None)
+                for run_id, fetched_at, payload, of_run in rows
+            ]
+
+    def refusals_after(self, moment: datetime) -> list[RejectedRun]:
+        """The payloads that were refused later, newest first."""
+        sql = f"""
+            select run_id, fetched_at, content_hash, reason, payload from {self._raw}.rejected_runs
+            where fetched_at > %s order by fetched_at desc
+        """  # noqa: S608
+        return [RejectedRun(*row) for row in self._database.query(sql, [moment]) or ()]
+
+    def messages_after(self, moment: datetime) -> list[bytes]:
+        """The payloads of the messages of the ingestion status that were fetched first later."""
+        sql = f"""
+            select payload from {self._raw}.ingestion_status_messages where first_fetched_at > %s
+            union all
+            select payload from {self._raw}.rejected_status_messages where fetched_at > %s
+        """  # noqa: S608
+        return [payload.encode() for (payload,) in self._database.query(sql, [moment, moment]) or ()]
+
+    def loads_after(self, moment: datetime) -> list[dict[str, Any]]:
+        """The rows of `sync_loads` of loads that began or ended later, newest first."""
+        names = ", ".join(SYNC_LOADS.columns)
+        sql = f"select {names} from {self._raw}.sync_loads where started_at > %s or finished_at > %s"  # noqa: S608
+        rows = self._database.query(f"{sql} order by started_at desc", [moment, moment]) or ()
+        loads = [dict(zip(SYNC_LOADS.columns, row, strict=True)) for row in rows]
+        moments = ("started_at", "finished_at")
+        return [load | {name: in_utc(load[name] or moment) for name in moments} for load in loads]
 
     @property
     def _raw(self) -> str:

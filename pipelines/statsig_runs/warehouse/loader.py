@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import dlt
 import pyarrow as pa
+from dlt.common.destination.client import WithStateSync
+from dlt.common.time import increasing_precise_time
 
 from statsig_runs.contract import AcceptedRun
 from statsig_runs.plan import Progress
@@ -103,6 +105,16 @@ class Loader:
         self.pipeline = self._start_anew()
         with translated():
             CONNECTING(self.pipeline.sync_destination)
+            self._outrun()
+
+    def _outrun(self) -> None:
+        """Load under a higher id than all before: an id is a time, and of all states dlt takes that of the highest."""
+        if self.pipeline.first_run:
+            return
+        with self.pipeline.destination_client() as client:
+            newest = client.get_stored_state(self.pipeline.pipeline_name) if isinstance(client, WithStateSync) else None
+        if newest and newest._dlt_load_id:  # a clock may have run ahead when it was loaded
+            increasing_precise_time._last = max(increasing_precise_time._last, float(newest._dlt_load_id))
 
     def load(
         self,
