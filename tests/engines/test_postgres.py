@@ -54,6 +54,7 @@ def warehouse_of(folder: Path, project: str) -> Warehouse:
 
 def read(database: str, mart: str, schema: str = "statsig_shop") -> Table:
     with closing(psycopg2.connect(database)) as connection, connection.cursor() as cursor:
+        cursor.execute("set time zone 'UTC'")  # in Tokyo, a time of this kind is of a year that Python does not know
         cursor.execute(f"select * from {schema}.{mart}")
         return [column.name for column in cursor.description], cursor.fetchall()
 

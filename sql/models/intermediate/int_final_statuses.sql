@@ -58,10 +58,9 @@ totals as (
 
     select
         source,
-        sum(bucket_count) as bucket_count
+        sum(bucket_count) as total_count
     from endings
     group by source
-    having sum(bucket_count) >= 3
 
 ),
 
@@ -73,7 +72,8 @@ habits as (
     from endings
     inner join totals on endings.source = totals.source
     where
-        endings.bucket_count * 10 >= totals.bucket_count * 9
+        totals.total_count >= 3
+        and endings.bucket_count * 10 >= totals.total_count * 9
         and endings.newest_count > 0
 
 ),
