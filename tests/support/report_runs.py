@@ -86,7 +86,7 @@ def write_page(published: Path, output: Path, project: str = "") -> Path:
 
 
 def build_troubled(path: Path) -> Path:
-    sample = generate_runs(170, seed=3, until=AS_OF, hostile=True)
+    sample = generate_runs(170, seed=11, until=AS_OF, hostile=True)
     return build_published(path, [*sample, *troubled_runs()])
 
 
