@@ -72,7 +72,7 @@ def test_1_is_a_damaged_database_too_and_the_commands_it_tells_bring_it_back(cop
         (["sync", "--nonsense"], "No such option"),
         (["sync", "--run-id", " "], "--run-id holds an empty id"),
         (["sync", "--base-url", "http://example.org"], "must be https"),
-        (["sync", "--database", "data/statsig.duckdb"], "Choose another file name"),
+        (["sync", "--database", "data/statsig.duckdb"], "Choose another --database"),
     ],
 )
 def test_2_is_wrong_usage_and_says_what_is_wrong(workplace: Workplace, arguments: list[str], told: str) -> None:
