@@ -76,9 +76,9 @@ def _ahead(
 
 def _mend_runs(
     rows: Iterable[tuple[str, datetime, bytes, datetime | None]], now: datetime, horizon: datetime
-) -> tuple[list[Outcome | Message], list[AcceptedRun]]:
+) -> tuple[list[AcceptedRun], list[AcceptedRun]]:
     """The payloads that their runs have now, and those that they had before; rows are newest first in each run."""
-    current: list[Outcome | Message] = []
+    current: list[AcceptedRun] = []
     superseded: list[AcceptedRun] = []
     for _, versions in groupby(rows, key=itemgetter(0)):
         for age, (_, fetched_at, payload, of_run) in enumerate(versions):
