@@ -19,7 +19,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from functools import lru_cache
 from typing import Annotated, Any, Final
 
@@ -27,6 +27,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from statsig_runs.json_text import members
+from statsig_runs.moments import is_on_the_calendar
 
 Timestamp = Annotated[datetime, Meta(tz=True)]
 """RFC 3339 with an offset, the document's `date-time`; a time without a zone is no point in time."""
@@ -120,9 +121,6 @@ Outcome = AcceptedRun | RejectedRun | MissingRun
 
 
 # a year begins after that of UTC east of Greenwich, and ends before it west of it
-_FIRST: Final = datetime.min.replace(tzinfo=UTC)
-_LAST: Final = datetime.max.replace(tzinfo=UTC)
-
 # `.9999999`, the last moment that .NET knows, would be rounded up into the year 10000
 _LAST_SECOND: Final = re.compile(rb'("9999-12-31[Tt ]23:59:59\.\d{6})\d+')
 
@@ -199,7 +197,7 @@ def _may_leave_the_calendar(body: bytes) -> bool:
 def _find_times_off_the_calendar(run: IngestionRun) -> Iterator[str]:
     """The paths of times that an offset leads out of the calendar of UTC."""
     for path, moment in _walk_times(run):
-        if not _FIRST <= moment <= _LAST:
+        if not is_on_the_calendar(moment):
             yield path
 
 

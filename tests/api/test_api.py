@@ -2,7 +2,6 @@
 
 import gzip
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import unquote
@@ -13,20 +12,8 @@ from statsig_runs.api import FetchedRun, RunPage, Runs
 from statsig_runs.contract import MissingRun
 from statsig_runs.errors import ApiError, ApiRequestError, ConfigurationError, NotAuthorisedError, NotTheApiError
 from statsig_runs.simulator import Simulator
-from tests.support.clients import BODY, KEY, Open, assert_holds_no_key, opening
+from tests.support.clients import BODY, KEY, Open, assert_holds_no_key
 from tests.support.wire_server import WireServer, http, send
-
-
-@pytest.fixture
-def open_api(tmp_path: Path) -> Iterator[Open]:
-    with opening(tmp_path) as open_one:
-        yield open_one
-
-
-@pytest.fixture
-def server() -> Iterator[Simulator]:
-    with Simulator([{"runID": f"r{number}"} for number in range(200)], api_key=KEY) as simulator:
-        yield simulator
 
 
 def test_a_run_is_handed_on_as_the_api_sent_it(open_api: Open) -> None:

@@ -15,19 +15,7 @@ from statsig_runs.api import ConsoleApi, FailedRun, FetchedRun, Patience, Runs
 from statsig_runs.errors import ApiError, NotTheApiError
 from statsig_runs.simulator import Faults, Reply, Simulator
 from statsig_runs.simulator.faults import Delivery
-from tests.support.clients import KEY, Open, assert_holds_no_key, opening
-
-
-@pytest.fixture
-def open_api(tmp_path: Path) -> Iterator[Open]:
-    with opening(tmp_path) as open_one:
-        yield open_one
-
-
-@pytest.fixture
-def server() -> Iterator[Simulator]:
-    with Simulator([{"runID": f"r{number}"} for number in range(200)], api_key=KEY) as simulator:
-        yield simulator
+from tests.support.clients import KEY, Open, assert_holds_no_key
 
 
 def test_every_run_comes_exactly_once_though_a_fifth_of_the_answers_fails(server: Simulator, open_api: Open) -> None:

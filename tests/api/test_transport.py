@@ -5,8 +5,7 @@ import math
 import socket
 import struct
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
@@ -15,20 +14,8 @@ from statsig_runs.api.answers import parse_retry_after
 from statsig_runs.api.rate_limit import RateLimiter
 from statsig_runs.errors import ApiError
 from statsig_runs.simulator import Simulator
-from tests.support.clients import BODY, KEY, Open, assert_holds_no_key, opening
+from tests.support.clients import BODY, KEY, Open, assert_holds_no_key
 from tests.support.wire_server import WireServer, http, send
-
-
-@pytest.fixture
-def open_api(tmp_path: Path) -> Iterator[Open]:
-    with opening(tmp_path) as open_one:
-        yield open_one
-
-
-@pytest.fixture
-def server() -> Iterator[Simulator]:
-    with Simulator([{"runID": f"r{number}"} for number in range(200)], api_key=KEY) as simulator:
-        yield simulator
 
 
 def reset(connection: socket.socket, _: int) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from statsig_runs.api import FetchedRun, Patience, Runs
 from statsig_runs.api.wire import DeadlineAdapter
 from statsig_runs.errors import ApiError, ConfigurationError
 from tests.support.certificates import Authority
-from tests.support.clients import BODY, Open, assert_holds_no_key, opening
+from tests.support.clients import BODY, Open, assert_holds_no_key
 from tests.support.wire_server import WireServer, http, send, trickle
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -44,12 +43,6 @@ TRUST = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"
 def _no_trust_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (*TRUST, "HTTPS_PROXY", "https_proxy"):
         monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture
-def open_api(tmp_path: Path) -> Iterator[Open]:
-    with opening(tmp_path) as open_one:
-        yield open_one
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from statsig_runs.contract import AcceptedRun, Outcome, read_run
+from statsig_runs.moments import CLOCKS_DIFFER_BY
 from statsig_runs.source import BATCH_SIZE
 from statsig_runs.status_messages import Message, read_message
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_CLOCKS_DIFFER_BY: Final = timedelta(minutes=5)
 _MOMENT: Final = timedelta(microseconds=1)
 """The least by which two times in the tables differ."""
 
@@ -37,7 +37,7 @@ def mend_clock(loader: Loader, now: datetime) -> None:
     Raises:
         StorageError: the destination cannot be read or written.
     """
-    horizon = now + _CLOCKS_DIFFER_BY
+    horizon = now + CLOCKS_DIFFER_BY
     before = loader.progress(), loader.status_progress()
     progress, status = _mend_progress(before[0], now), _mend_status(before[1], now)
     done = 0

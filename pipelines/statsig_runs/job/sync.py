@@ -52,7 +52,6 @@ def run_sync(warehouse: Warehouse, settings: Settings, request: Request, watch: 
     started = time.monotonic()
     summary = Summary(datetime.now(UTC))
     with warehouse.writing() as loader:
-        mend_clock(loader, summary.started_at)
         api = ConsoleApi(
             key,
             base_url=settings.base_url,
@@ -61,6 +60,7 @@ def run_sync(warehouse: Warehouse, settings: Settings, request: Request, watch: 
             max_requests=request.max_requests,
         )
         with api, loader.connected():
+            mend_clock(loader, summary.started_at)
             _fetch_and_load(api, loader, settings, request, summary, watch)
         is_refused = isinstance(summary.error, StorageError)  # the next sync models what was loaded before
         if not is_refused and (summary.loaded or not summary.error):

@@ -13,6 +13,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
+from statsig_runs.moments import CLOCKS_DIFFER_BY
+
 _INVISIBLE: Final = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _AS_IT_IS: Final = {type(None), bool, int, str}
 _MINUTE: Final = 60
@@ -21,8 +23,6 @@ _DAY: Final = 24 * _HOUR
 _NEAR: Final = 3
 _NAMES: Final = 10
 _NAME_WIDTH: Final = 60
-_CLOCKS_DIFFER_BY: Final = timedelta(minutes=5)
-"""What lies so little in the future is now: the machine that fetched may have another clock than the one that reads."""
 
 
 def visible(text: str, width: int | None = None) -> str:
@@ -108,7 +108,7 @@ def moment(value: datetime | None) -> str:
 
 def age(since: datetime | None, now: datetime) -> float | None:
     """Seconds from a moment until now; None where it has not come yet, which only a clock that is wrong can bring."""
-    if since is None or since - now > _CLOCKS_DIFFER_BY:
+    if since is None or since - now > CLOCKS_DIFFER_BY:
         return None
     return max((now - since).total_seconds(), 0.0)
 

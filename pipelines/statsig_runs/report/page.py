@@ -56,14 +56,15 @@ def write_report(connection: duckdb.DuckDBPyConnection, output: Path) -> Path:
     environment = make_environment()
     template = environment.get_template("page.html.j2")
     style, script = _asset("page.css"), _asset("page.js")
+    sentence = build_sentence(marts.as_of, marts.sources)
     about = {
         "marts": marts,
         "style": Markup(style),  # noqa: S704 our own file
         "script": Markup(script),  # noqa: S704
         "style_hash": _hash(style),
         "script_hash": _hash(script),
-        "headline": build_sentence(marts.as_of, marts.sources),
-        "title": as_text(build_sentence(marts.as_of, marts.sources)),
+        "headline": sentence,
+        "title": as_text(sentence),
         "flight": build_flight_sentence(marts),
         "sources": marts.sources[:SOURCES],
         "grid": _grid(marts),

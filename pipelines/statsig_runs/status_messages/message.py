@@ -17,6 +17,7 @@ import msgspec
 
 from statsig_runs import contract
 from statsig_runs.contract import Timestamp
+from statsig_runs.moments import is_on_the_calendar
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +84,6 @@ NAMES: Final = frozenset(("ds", "ingestion_dataset", "ingestion_source", "source
 """Fields that only such a message has: one of them tells it from a run and from an error of the API."""
 
 _DATE: Final = re.compile(r"(\d{4}-\d{2}-\d{2})(?!\d)|(\d{8})(?!\d)", re.ASCII)
-_FIRST: Final = datetime.min.replace(tzinfo=UTC)
-_LAST: Final = datetime.max.replace(tzinfo=UTC)
 _decode = msgspec.json.Decoder(_Row).decode
 
 
@@ -105,7 +104,7 @@ def read_message(body: bytes, *, fetched_at: datetime) -> Message:
         date_stamp = _read_date(row.ds)
     except ValueError as error:
         return _reject(body, fetched_at, f"{error} - at `$.ds`")
-    if row.timestamp and not _FIRST <= row.timestamp <= _LAST:
+    if row.timestamp and not is_on_the_calendar(row.timestamp):
         return _reject(body, fetched_at, "a time outside the years 1 to 9999 (UTC) - at `$.timestamp`")
     texts = dict(_texts(row))
     if any("\0" in text for text in texts.values()):
