@@ -288,7 +288,8 @@ def test_an_archive_of_something_else_is_refused_in_one_line_and_leaves_nothing(
             replay(warehouse, settings, archive)
         assert str(refusal.value) == (
             f"The archive {archive} holds no runs: {told} of the archive. Wanted is JSON in UTF-8, plain, as .gz or as "
-            ".zst: runs, answers of the API or rows of run_payloads, one a line, as an array, or one after the other."
+            ".zst: runs, messages of the ingestion status, answers of the API or rows of run_payloads, one a line, as "
+            "an array, or one after the other."
         )
     assert rows(warehouse, "select count(*) from rejected_runs") == [(0,)]
 

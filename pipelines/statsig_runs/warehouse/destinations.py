@@ -163,6 +163,8 @@ def _resolve(name: str) -> tuple[Any, Any]:
         raise ConfigurationError(f"The settings of the destination {name!r} cannot be read: {error}") from None
     if hasattr(config.credentials, "global_config"):  # a kind of DuckDB
         config.credentials.global_config = {**(config.credentials.global_config or {}), **_TABLES_ONLY}
+    if hasattr(config.credentials, "session_timezone"):  # PostgreSQL
+        config.credentials.session_timezone = "UTC"  # east of it, the last times of year 9999 are of no year of Python
     return config, make(credentials=config.credentials)
 
 
