@@ -110,6 +110,8 @@ def test_a_switch_may_be_written_in_the_environment(monkeypatch: pytest.MonkeyPa
         ("STATUS", "perhaps", "status must be of type bool, not 'perhaps'"),
         ("STATUS", "2", "status must be of type bool"),
         ("COMPLETENESS_DAYS", "0", "completeness_days must be from 1"),
+        ("VOLUME_DROP_RATIO", "1.5", "volume_drop_ratio must be from 0 to 1"),
+        ("VOLUME_DROP_RATIO", "nan", "volume_drop_ratio must be from 0 to 1"),
         ("PROJECT", "a-b", "letters, digits and underscores"),
         ("PROJECT", "raw", "cannot be 'raw'"),
         ("PROJECT", "Staging_shop", "cannot be 'Staging_shop'"),
@@ -231,5 +233,5 @@ def test_the_client_and_the_models_have_the_same_defaults_when_they_are_used_alo
     assert (section["base_url"], section["rate_limits"]) == (BASE_URL, RATE_LIMITS)
     of_models = yaml.safe_load(packaged("sql").joinpath("dbt_project.yml").read_text(encoding="utf-8"))["vars"]
     names = ("settle_hours", "terminal_success_statuses", "day_utc_offset_hours", "overdue_grace_hours")
-    for name in (*names, "completeness_days"):
+    for name in (*names, "completeness_days", "volume_drop_ratio"):
         assert of_models["statsig_runs"][name] == section[name]

@@ -71,6 +71,7 @@ class Settings:
     day_utc_offset_hours: float
     overdue_grace_hours: float
     completeness_days: int
+    volume_drop_ratio: float
     project: str
     destination: str
     status: bool
@@ -142,6 +143,8 @@ def load_settings(**overrides: Any) -> Settings:
     if not (values["settle_days"] <= _LONGEST_DAYS and values["settle_hours"] <= _LONGEST_DAYS * 24):  # nor `nan`
         raise ConfigurationError(f"settle_days and settle_hours cannot be longer than {_LONGEST_DAYS:,} days.")
     _check_days(values["day_utc_offset_hours"], values["overdue_grace_hours"], values["completeness_days"])
+    if not 0 <= values["volume_drop_ratio"] <= 1:
+        raise ConfigurationError(f"volume_drop_ratio must be from 0 to 1, not {values['volume_drop_ratio']:g}.")
     _check_project(values["project"])
     return Settings(**values, checks=Checks(**{name: value for name, value in checks.items() if value is not None}))
 

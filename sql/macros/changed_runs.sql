@@ -25,6 +25,14 @@
 {%- endmacro %}
 
 
+{# Of a model that also has rows of no run, which each build finds anew. #}
+{% macro delete_rows_of_no_run() -%}
+    {%- if is_incremental() -%}
+        delete from {{ this }} where run_id is null
+    {%- endif -%}
+{%- endmacro %}
+
+
 {# The bookkeeping of the last build, `int_modelled_runs` or `int_modelled_sources`. It is written last and read first, so
    no `ref`: that would be a circle. None before the first build and on a full refresh. #}
 {% macro modelled(model) -%}

@@ -12,7 +12,8 @@
     'fct_source_dates': {'outcome': outcomes},
     'dq_findings': {'finding': [
         'unknown_status', 'level_mismatch', 'unrequested_date', 'clock_disorder', 'empty_history',
-        'latest_status_mismatch', 'contract_drift', 'implausible_time',
+        'latest_status_mismatch', 'contract_drift', 'implausible_time', 'unmatched_report_source', 'empty_load',
+        'volume_drop',
     ]},
 } %}
 

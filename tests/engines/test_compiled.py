@@ -26,6 +26,7 @@ PROFILES: dict[str, dict[str, Any]] = {
     "redshift": {"host": "h", "port": 5439, "user": "u", "password": "p", "dbname": "db"},
     "databricks": {"host": "h", "http_path": "/sql/1.0/warehouses/w", "token": "t", "catalog": "db"},
 }
+SEEDS = {"status_catalogue", "report_statuses"}
 VARIABLES = {
     "raw_schema": "statsig_raw",
     "staging_schema": "statsig_staging",
@@ -147,7 +148,7 @@ def in_duckdb(sql: str, engine: str) -> str:
     tree = sqlglot.parse_one(sql, read=engine)
     for table in tree.find_all(exp.Table):
         if table.db:
-            is_given = table.db.lower() == "statsig_raw" or table.name.lower() == "status_catalogue"
+            is_given = table.db.lower() == "statsig_raw" or table.name.lower() in SEEDS
             table.set("catalog", exp.to_identifier("built") if is_given else None)
     for cte in tree.find_all(exp.CTE):
         if cte.alias == "unknown_fields":  # each warehouse's own way into JSON: read, and not translated

@@ -21,8 +21,8 @@ from tests.support.written_week import all_runs
 
 MARTS = {
     "agg_daily", "agg_source_daily", "agg_stage_daily", "dq_findings", "fct_date_freshness", "fct_in_flight_runs",
-    "fct_loads", "fct_run_stages", "fct_runs", "fct_source_date_stages", "fct_source_dates", "fct_stage_attempts",
-    "source_status",
+    "fct_loads", "fct_run_stages", "fct_runs", "fct_source_date_reports", "fct_source_date_stages", "fct_source_dates",
+    "fct_stage_attempts", "source_status",
 }  # fmt: skip
 
 
@@ -73,6 +73,10 @@ ONE_RUN = "where run_id = (select min(run_id) from statsig.fct_source_date_stage
         ("assert_every_retry_follows_an_error", f"update statsig.fct_stage_attempts set kind = 'retry' {ONE_RUN}"),
         ("assert_every_word_is_in_the_vocabulary", f"update statsig.fct_runs set outcome = 'done' {ONE_RUN}"),
         ("assert_marts_and_staging_agree_on_every_run", f"delete from statsig.fct_source_dates {ONE_RUN}"),
+        (
+            "assert_reports_count_every_message_once",
+            "insert into statsig.fct_source_date_reports (source, message_count) values ('s', 1)",
+        ),
         ("assert_stages_add_up_to_their_history", f"update statsig.fct_run_stages set error_count = 9 {ONE_RUN}"),
     ],
 )

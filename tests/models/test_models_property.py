@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 
 from tests import oracle
-from tests.support import generated_lives, generated_runs
+from tests.support import generated_lives, generated_messages, generated_runs
 from tests.support import warehouse_of_runs as warehouse
 
 pytestmark = pytest.mark.timeout(0)  # builds are slow on a busy machine, and the number of examples is the caller's
@@ -57,19 +57,25 @@ chosen_settings = st.builds(
     day_utc_offset_hours=st.sampled_from([-8, -8, 0, 5.5, 14, -3.25]),
     overdue_grace_hours=st.sampled_from([2, 2, 0, 36.5]),
     completeness_days=st.sampled_from([28, 28, 7, 1, 400]),
+    volume_drop_ratio=st.sampled_from([0.5, 0.5, 0, 0.9, 1]),
 )
 
 
 @WORLDS
-@given(world=generated_lives.worlds(), chosen=st.one_of(st.just(oracle.Settings()), chosen_settings))
+@given(
+    world=generated_lives.worlds(),
+    chosen=st.one_of(st.just(oracle.Settings()), chosen_settings),
+    seed=st.integers(0, 2**32),
+)
 def test_every_column_of_every_mart_is_what_the_definitions_say(
-    path: Path, world: generated_runs.World, chosen: oracle.Settings
+    path: Path, world: generated_runs.World, chosen: oracle.Settings, seed: int
 ):
     database = emptied(path)
-    note(f"{chosen}")
-    warehouse.load(database, world)
+    note(f"{chosen}, messages of seed {seed}")
+    told = generated_messages.messages_about(world, seed)
+    warehouse.load(database, world, messages=told)
     warehouse.build(database, chosen)
-    assert_marts_are(oracle.build_marts(world, chosen), database, world)
+    assert_marts_are(oracle.build_marts(world, chosen, warehouse.message_rows(told)), database, world)
 
 
 @dataclass
@@ -137,17 +143,18 @@ def in_parts(world: generated_runs.World) -> list[generated_runs.World]:
 @given(data=st.data())
 def test_an_incremental_build_has_exactly_the_rows_of_a_full_refresh(path: Path, data: st.DataObject):
     database = emptied(path)
-    known, chosen = Known(), oracle.Settings()
+    known, chosen, told = Known(), oracle.Settings(), []
     for step, part in enumerate(in_parts(data.draw(generated_lives.worlds(odd=20, ordinary=8, lives=30)))):
         batch = [known.take(*run) for run in part]
         if step:
             batch = [*{p["runID"]: (p, at) for p, at in batch + data.draw(changes(known))}.values()]
             chosen = data.draw(chosen_settings) if data.draw(st.integers(0, 2)) == 2 else chosen
         note(f"step {step}: {chosen}, {[payload['runID'] for payload, _ in batch]}")
-        warehouse.load(database, batch)
-        warehouse.build(database, chosen)
         world = list(known.runs.values())
-        assert_marts_are(oracle.build_marts(world, chosen), database, world)
+        told += generated_messages.messages_about(world, step, 200)
+        warehouse.load(database, batch, messages=told)
+        warehouse.build(database, chosen)
+        assert_marts_are(oracle.build_marts(world, chosen, warehouse.message_rows(told)), database, world)
     incremental = warehouse.read_marts(database)
     warehouse.build(database, chosen, full_refresh=True)
     full = warehouse.read_marts(database)

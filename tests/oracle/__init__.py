@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from tests.oracle import aggregates, facts, findings, freshness, health
+from tests.oracle import aggregates, facts, findings, freshness, health, reports
 from tests.oracle.facts import Row
 from tests.oracle.runs import read_runs
 from tests.oracle.vocabulary import Settings
@@ -23,6 +23,7 @@ KEYS = {
     "agg_source_daily": ("created_date", "source"),
     "agg_stage_daily": ("created_date", "stage"),
     "fct_date_freshness": ("source", "date_stamp"),
+    "fct_source_date_reports": ("source", "date_stamp"),
     "source_status": ("source",),
     "fct_in_flight_runs": ("run_id",),
     "dq_findings": ("finding", "run_id", "source", "date_stamp"),
@@ -31,12 +32,15 @@ KEYS = {
 __all__ = ["KEYS", "Row", "Settings", "build_marts"]
 
 
-def build_marts(fetched: Iterable[tuple[dict, datetime]], settings: Settings | None = None) -> dict[str, list[Row]]:
+def build_marts(
+    fetched: Iterable[tuple[dict, datetime]], settings: Settings | None = None, messages: Iterable[Row] = ()
+) -> dict[str, list[Row]]:
     """All marts but `fct_loads`, by name, as lists of rows in no particular order.
 
     Args:
         fetched: each run's latest payload (the API's `data` object) and when it was last fetched (UTC).
         settings: thresholds and catalogue; by default those of the product and the bare pattern.
+        messages: rows of `ingestion_status_messages`.
     """
     settings = settings or Settings()
     runs, finals = read_runs(fetched, settings)
@@ -44,7 +48,10 @@ def build_marts(fetched: Iterable[tuple[dict, datetime]], settings: Settings | N
     buckets = facts.fct_source_dates(runs)
     stages = facts.fct_run_stages(runs)
     attempts = facts.fct_stage_attempts(runs)
-    dates = freshness.fct_date_freshness(runs, finals, settings)
+    told = reports.read_reports(messages, runs)
+    told_rows = reports.fct_source_date_reports(told, settings)
+    dates = freshness.with_reports(freshness.fct_date_freshness(runs, finals, settings), told_rows)
+    open_errors = reports.newest_open_errors(told, told_rows)
     return {
         "fct_runs": run_rows,
         "fct_run_stages": stages,
@@ -55,7 +62,8 @@ def build_marts(fetched: Iterable[tuple[dict, datetime]], settings: Settings | N
         "agg_source_daily": aggregates.agg_source_daily(runs, buckets),
         "agg_stage_daily": aggregates.agg_stage_daily(runs, stages, attempts),
         "fct_date_freshness": dates,
-        "source_status": health.source_status(runs, finals, dates, settings),
+        "fct_source_date_reports": told_rows,
+        "source_status": health.with_errors(health.source_status(runs, finals, dates, settings), open_errors),
         "fct_in_flight_runs": health.fct_in_flight_runs(runs),
-        "dq_findings": findings.dq_findings(runs, run_rows),
+        "dq_findings": findings.dq_findings(runs, run_rows, reports.report_findings(told, told_rows)),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 
 from tests.oracle.facts import Row
@@ -77,9 +78,12 @@ def history_findings(history: History) -> list[str]:
     return found
 
 
-def dq_findings(runs: list[Run], fct_runs: list[Row]) -> list[Row]:
+Key = tuple[str, str | None, str | None, date | None]
+
+
+def dq_findings(runs: list[Run], fct_runs: list[Row], of_reports: Iterable[Key] = ()) -> list[Row]:
     """Keys of the findings, each once: (finding, run, source, date); the detail's words are free."""
-    found: set[tuple[str, str, str | None, date | None]] = set()
+    found: set[Key] = set(of_reports)
     mismatched = {r["run_id"] for r in fct_runs if r["has_level_mismatch"]}
     for run in runs:
         at_run = run_findings(run, run.run_id in mismatched) + history_findings(run.history)

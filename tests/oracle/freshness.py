@@ -125,3 +125,15 @@ def state_of(row: Row) -> str:
     if row["latest_outcome"] is not None:
         return row["latest_outcome"]
     return "missing" if row["is_overdue"] else "awaited"
+
+
+def with_reports(dates: list[Row], reports: list[Row]) -> list[Row]:
+    """What the ingestion status says of each date; a date that landed and was empty is shown as that."""
+    by_date = {(r["source"], r["date_stamp"]): r for r in reports}
+    for row in dates:
+        report = by_date.get((row["source"], row["date_stamp"]), {})
+        for column in ("row_count", "metric_count", "reported_status", "error_message"):
+            row[column] = report.get(column)
+        if row["is_landed"] and report.get("is_empty"):
+            row["state"] = "empty"
+    return dates

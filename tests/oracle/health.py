@@ -78,6 +78,14 @@ def source_status(runs: list[Run], finals: FinalStatuses, freshness: list[Row], 
     return rows
 
 
+def with_errors(rows: list[Row], newest_open_errors: dict[str, Row]) -> list[Row]:
+    for row in rows:
+        error = newest_open_errors.get(row["source"], {})
+        row["last_error_message"] = error.get("error_message")
+        row["last_error_status"] = error.get("status")
+    return rows
+
+
 def date_columns(freshness: list[Row], now: datetime, settings: Settings) -> Row:
     """What the dates of one source add up to; those that are implausible (they have no end) are left out."""
     newest_ended = newest_ended_date(now, settings)

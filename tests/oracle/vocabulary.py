@@ -30,6 +30,7 @@ class Settings:
     day_utc_offset_hours: float = -8
     overdue_grace_hours: float = 2
     completeness_days: int = 28
+    volume_drop_ratio: float = 0.5
 
 
 @dataclass(frozen=True)

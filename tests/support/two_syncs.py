@@ -1,7 +1,8 @@
 """The same two syncs on any engine, and its marts beside those of DuckDB.
 
 The second sync brings runs that are new, longer, unchanged and rejected, and one whose lists have become empty: what an
-engine merges or builds wrongly shows as a row that DuckDB does not have. It also brings runs with times that cannot be.
+engine merges or builds wrongly shows as a row that DuckDB does not have. It also brings runs with times that cannot be,
+and both bring messages of the ingestion status: those of the runs, and odd ones.
 """
 
 from __future__ import annotations
@@ -16,10 +17,13 @@ from statsig_runs.contract import AcceptedRun, MissingRun, Outcome, read_run
 from statsig_runs.job.refresh import build
 from statsig_runs.plan import Progress
 from statsig_runs.settings import load_settings
+from statsig_runs.simulator.sample_messages import tell_messages
 from statsig_runs.simulator.sample_runs import generate_runs, runs_as_of
+from statsig_runs.status_messages.message import Message, read_message
 from statsig_runs.warehouse import Warehouse
 from statsig_runs.warehouse.loader import Loader
 from tests import oracle
+from tests.support.generated_messages import messages_about
 from tests.support.odd_times import odd_runs
 
 MARTS = (*oracle.KEYS, "fct_loads")
@@ -49,9 +53,19 @@ def sync(warehouse: Warehouse, moments: Sequence[datetime], *, runs: int = 120, 
     return loader
 
 
-def outcomes_as_of(moment: datetime, count: int, seed: int) -> list[Outcome]:
+def messages_as_of(moment: datetime, runs: Sequence[dict[str, Any]], odd: int = 200) -> list[Message]:
+    """What these runs were told, and so many messages that are odd; the second sync brings those of the first again."""
+    world = [(run, moment) for run in runs if tell_messages(run)]
+    told = [message for run, _ in world for message in tell_messages(run)]
+    told += [message for message, _ in messages_about([(run, EARLIER) for run, _ in world], 1, odd)]
+    if moment == NOW:
+        told += [message for message, _ in messages_about(world, 2, odd)]
+    return [read_message(json.dumps(message).encode(), fetched_at=moment) for message in told]
+
+
+def outcomes_as_of(moment: datetime, count: int, seed: int) -> list[Outcome | Message]:
     runs = runs_as_of(generate_runs(count, seed=seed, until=NOW, malformed=3, hostile=True), moment)
-    outcomes: list[Outcome] = [read_run(json.dumps(run).encode(), fetched_at=moment) for run in runs]
+    outcomes: list[Outcome | Message] = [read_run(json.dumps(run).encode(), fetched_at=moment) for run in runs]
     oldest = max(position for position, outcome in enumerate(outcomes) if isinstance(outcome, AcceptedRun))
     if moment == NOW:
         emptied = runs[oldest] | {"sources": [], "dateStamps": [], "runHistory": [], "granularHistory": []}
@@ -60,6 +74,7 @@ def outcomes_as_of(moment: datetime, count: int, seed: int) -> list[Outcome]:
         outcomes[oldest] = read_run(json.dumps(emptied).encode(), fetched_at=moment)
         late = [drifted, *odd_runs()]
         outcomes += [read_run(json.dumps(run).encode(), fetched_at=moment) for run in late]
+    outcomes += messages_as_of(moment, runs)
     return [*outcomes, MissingRun(f"missing {moment.hour}", moment, "no such run")]
 
 

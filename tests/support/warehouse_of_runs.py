@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import duckdb
 from statsig_runs import tables
 from statsig_runs.contract import AcceptedRun, RejectedRun, read_run
 from statsig_runs.flatten import build_tables
+from statsig_runs.status_messages.message import StatusMessage, read_message
 from tests import oracle
 
 RAW, MARTS = "statsig_raw", "statsig"
@@ -27,9 +29,21 @@ def accept(payload: dict, fetched_at: datetime) -> AcceptedRun:
     return run
 
 
-def load(database: Path, fetched: Iterable[tuple[dict, datetime]], rejected: Iterable[RejectedRun] = ()) -> None:
-    """Replace all rows of these runs, as the loader does; other runs stay."""
-    batch = build_tables([accept(payload, at) for payload, at in fetched], rejected)
+def accept_message(message: dict, fetched_at: datetime) -> StatusMessage:
+    read = read_message(json.dumps(message).encode(), fetched_at=fetched_at)
+    assert isinstance(read, StatusMessage), read
+    return read
+
+
+def load(
+    database: Path,
+    fetched: Iterable[tuple[dict, datetime]],
+    rejected: Iterable[RejectedRun] = (),
+    messages: Iterable[tuple[dict, datetime]] = (),
+) -> None:
+    """Replace all rows of these runs and messages, as the loader does; others stay."""
+    told = [accept_message(message, at) for message, at in messages]
+    batch = build_tables([accept(payload, at) for payload, at in fetched], rejected, messages=told)
     database.parent.mkdir(parents=True, exist_ok=True)
     with duckdb.connect(str(database)) as con:
         con.execute("set timezone = 'UTC'")
@@ -44,6 +58,11 @@ def load(database: Path, fetched: Iterable[tuple[dict, datetime]], rejected: Ite
             con.execute(f"delete from {RAW}.{name} where ({keys}) in (select ({keys}) from batch)")
             con.execute(f"insert into {RAW}.{name} select {chosen} from batch {live}")
             con.unregister("batch")
+
+
+def message_rows(messages: Iterable[tuple[dict, datetime]]) -> list[oracle.Row]:
+    """The rows that these messages have in their table, for the second opinion."""
+    return [asdict(each) for each in {m.message_hash: m for m in (accept_message(*of) for of in messages)}.values()]
 
 
 def build_by_oracle(_database: Path, fetched: Iterable[tuple[dict, datetime]]) -> dict[str, list[oracle.Row]]:
@@ -70,6 +89,7 @@ def build(database: Path, chosen: oracle.Settings | None = None, *, full_refresh
         day_utc_offset_hours=chosen.day_utc_offset_hours,
         overdue_grace_hours=chosen.overdue_grace_hours,
         completeness_days=chosen.completeness_days,
+        volume_drop_ratio=chosen.volume_drop_ratio,
         full_refresh=full_refresh,
     )
 

@@ -34,6 +34,7 @@ def build(warehouse: Warehouse, settings: Settings, *, full_refresh: bool = Fals
             day_utc_offset_hours=settings.day_utc_offset_hours,
             overdue_grace_hours=settings.overdue_grace_hours,
             completeness_days=settings.completeness_days,
+            volume_drop_ratio=settings.volume_drop_ratio,
             full_refresh=full_refresh,
             state=warehouse.state / "dbt",
             profile=profile,

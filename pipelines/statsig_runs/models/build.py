@@ -43,6 +43,7 @@ def build_models(
     day_utc_offset_hours: float = -8,
     overdue_grace_hours: float = 2,
     completeness_days: int = 28,
+    volume_drop_ratio: float = 0.5,
     full_refresh: bool = False,
     state: Path | None = None,
     profile: Mapping[str, Any] | None = None,
@@ -60,6 +61,7 @@ def build_models(
         day_utc_offset_hours: how far the day of a date stamp is ahead of UTC; -8 is Statsig's own, all year.
         overdue_grace_hours: how much later than its source's habit a date may land before it is overdue.
         completeness_days: how many days back overdue dates are counted for each source.
+        volume_drop_ratio: the share of its weekday's usual rows under which a date's rows are a drop.
         full_refresh: drop what is there and model all runs.
         state: folder for dbt's working files; by default one beside the database.
         profile: a dbt output for another adapter, in place of the DuckDB file.
@@ -80,6 +82,7 @@ def build_models(
             "day_utc_offset_hours": day_utc_offset_hours,
             "overdue_grace_hours": overdue_grace_hours,
             "completeness_days": completeness_days,
+            "volume_drop_ratio": volume_drop_ratio,
             "build_fingerprint": fingerprint(),
         },
     )

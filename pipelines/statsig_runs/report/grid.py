@@ -20,6 +20,7 @@ LOOKS: Final = {
     "landed": ("s", "landed"),
     "landed_failed": ("a", "landed, its newest run failed"),
     "landed_in_progress": ("b", "landed, its newest run is not done"),
+    "empty": ("e", "landed, and empty"),
     "failed": ("f", "failed"),
     "stalled": ("z", "stalled"),
     "in_progress": ("p", "in progress"),
@@ -124,6 +125,8 @@ def _is_missed(row: Row) -> bool:
 def look(row: Row) -> str:
     """The look of a date, a key of `LOOKS`: its state, and for one that has landed what its newest run is doing."""
     newest = {"failed": "_failed", "stalled": "_failed", "in_progress": "_in_progress"}
+    if row["state"] == "empty":
+        return "empty"
     return f"{row['state']}{newest.get(row['latest_outcome'], '') if row['is_landed'] else ''}"
 
 
@@ -136,6 +139,8 @@ def _cell(row: Row | None) -> tuple[str, str]:
     if row["is_landed"]:
         lag = row["landing_lag_seconds"]
         told = [f"{'landed' if lag is None else f'landed {words.lag(lag)}'}, {runs}"]
+        if state == "empty":
+            told.append("no data came")
         if row["latest_outcome"] != "succeeded":
             told.append(f"its newest run: {words.OUTCOME_WORDS[row['latest_outcome']]}")
     else:

@@ -20,6 +20,9 @@ OUTCOME_WORDS: Final = {
 }
 
 FINDING_WORDS: Final = {
+    "unmatched_report_source": "Sources that the ingestion status names and no run does.",
+    "empty_load": "Dates that were loaded without any data. Metrics count them as zero.",
+    "volume_drop": "Dates with far fewer rows than their weekday usually has.",
     "unknown_status": "Statuses that the catalogue does not know. They neither open nor close an attempt; "
     "one line in the seed status_catalogue teaches the models a new one.",
     "level_mismatch": "Runs whose own history ends otherwise than their sources and dates. "

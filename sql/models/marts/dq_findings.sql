@@ -1,9 +1,13 @@
 {{ config(
     schema=var('mart_schema'),
     materialized='incremental',
-    pre_hook="{{ statsig_runs.delete_changed_runs('int_judged_runs') }}",
+    pre_hook=[
+        "{{ statsig_runs.delete_changed_runs('int_judged_runs') }}",
+        "{{ statsig_runs.delete_rows_of_no_run() }}",
+    ],
 ) }}
 
+{%- set no_run = 'cast(null as ' ~ dbt.type_string() ~ ') as run_id' -%}
 {%- set no_source = 'cast(null as ' ~ dbt.type_string() ~ ') as source' -%}
 {%- set no_date_stamp = 'cast(null as date) as date_stamp' %}
 
@@ -61,6 +65,18 @@ newest_payloads as (
         payload
     from payloads
     where newest_first = 1
+
+),
+
+reports as (
+
+    select * from {{ ref('fct_source_date_reports') }}
+
+),
+
+report_messages as (
+
+    select * from {{ ref('int_status_reports') }}
 
 ),
 
@@ -222,6 +238,62 @@ contract_drift as (
 
 ),
 
+-- what reports say is of no run, and found anew by each build
+unmatched_report_source as (
+
+    select distinct
+        'unmatched_report_source' as finding,
+        {{ no_run }},
+        source,
+        {{ no_date_stamp }},
+        'the ingestion status names a source that no run has' as detail
+    from report_messages
+    where not is_of_runs
+
+),
+
+implausible_report as (
+
+    select distinct
+        'implausible_time' as finding,
+        {{ no_run }},
+        source,
+        date_stamp,
+        case when has_odd_date then 'the reported date' else 'the time of a report' end
+        || ' is before 2015 or more than two days after the fetch' as detail
+    from report_messages
+    where
+        has_odd_date
+        or has_odd_time
+
+),
+
+empty_load as (
+
+    select
+        'empty_load' as finding,
+        {{ no_run }},
+        source,
+        date_stamp,
+        'the date was loaded, and no data came' as detail
+    from reports
+    where is_empty
+
+),
+
+volume_drop as (
+
+    select
+        'volume_drop' as finding,
+        {{ no_run }},
+        source,
+        date_stamp,
+        'fewer rows came than on the same weekday of the eight weeks before' as detail
+    from reports
+    where is_volume_drop
+
+),
+
 final as (
 
     select * from unknown_status
@@ -257,6 +329,22 @@ final as (
     union all
 
     select * from implausible_time
+
+    union all
+
+    select * from unmatched_report_source
+
+    union all
+
+    select * from implausible_report
+
+    union all
+
+    select * from empty_load
+
+    union all
+
+    select * from volume_drop
 
 )
 

@@ -24,6 +24,12 @@ implausible_times as (
 
 ),
 
+reports as (
+
+    select * from {{ ref('fct_source_date_reports') }}
+
+),
+
 created_at_odd_times as (
 
     select run_id from implausible_times
@@ -304,29 +310,39 @@ judged as (
 final as (
 
     select
-        source,
-        date_stamp,
-        run_count,
-        latest_run_id,
-        latest_outcome,
-        first_succeeded_at,
-        {{ seconds_between('day_ended_at', 'first_succeeded_at') }} as landing_lag_seconds,
-        is_landed,
-        day_ended_at,
-        is_expected,
-        expected_by,
-        is_overdue,
+        judged.source,
+        judged.date_stamp,
+        judged.run_count,
+        judged.latest_run_id,
+        judged.latest_outcome,
+        judged.first_succeeded_at,
+        {{ seconds_between('judged.day_ended_at', 'judged.first_succeeded_at') }} as landing_lag_seconds,
+        judged.is_landed,
+        judged.day_ended_at,
+        judged.is_expected,
+        judged.expected_by,
+        judged.is_overdue,
         case
+            -- its runs have succeeded, and no data came
+            when judged.is_landed and reports.is_empty then 'empty'
             -- the data is in, whatever a later run did to it
-            when is_landed then 'landed'
+            when judged.is_landed then 'landed'
             -- some run has the date: what came of it
-            when latest_outcome is not null then latest_outcome
+            when judged.latest_outcome is not null then judged.latest_outcome
             -- no run has it, and its time is over
-            when is_overdue then 'missing'
+            when judged.is_overdue then 'missing'
             -- no run has it yet
             else 'awaited'
-        end as state
+        end as state,
+        reports.row_count,
+        reports.metric_count,
+        reports.reported_status,
+        reports.error_message
     from judged
+    left join reports
+        on
+            judged.source = reports.source
+            and judged.date_stamp = reports.date_stamp
 
 )
 

@@ -24,6 +24,18 @@ freshness as (
 
 ),
 
+reports as (
+
+    select * from {{ ref('fct_source_date_reports') }}
+
+),
+
+message_times as (
+
+    select * from {{ ref('int_status_reports') }}
+
+),
+
 final_statuses as (
 
     select * from {{ ref('int_final_statuses') }}
@@ -194,6 +206,30 @@ completeness as (
 
 ),
 
+-- of the newest message that is an error, as it is ordered
+open_errors as (
+
+    select
+        reports.source,
+        reports.error_status,
+        reports.error_message,
+        row_number() over (
+            partition by reports.source
+            order by
+                case when message_times.ordered_at is null then 1 else 0 end,
+                message_times.ordered_at desc,
+                reports.date_stamp desc
+        ) as position
+    from reports
+    inner join message_times
+        on
+            reports.source = message_times.source
+            and reports.date_stamp = message_times.date_stamp
+            and message_times.is_newest_error
+    where reports.is_error_open
+
+),
+
 final as (
 
     select
@@ -227,7 +263,9 @@ final as (
         case
             when completeness.oldest_open_date is not null then {{ days_later('completeness.oldest_open_date', -1) }}
             else completeness.latest_ended_landed_date
-        end as complete_through_date
+        end as complete_through_date,
+        open_errors.error_message as last_error_message,
+        open_errors.error_status as last_error_status
     from all_sources
     cross join now
     left join totals on all_sources.source = totals.source
@@ -235,6 +273,10 @@ final as (
     left join since_success on all_sources.source = since_success.source
     left join completeness on all_sources.source = completeness.source
     left join final_statuses on all_sources.source = final_statuses.source
+    left join open_errors
+        on
+            all_sources.source = open_errors.source
+            and open_errors.position = 1
 
 )
 
