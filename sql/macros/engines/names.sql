@@ -16,5 +16,5 @@
 {%- endmacro %}
 
 {% macro bigquery__without_outer_space(name) -%}
-    trim({{ name }})
+    trim({{ name }}, ' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13))
 {%- endmacro %}
