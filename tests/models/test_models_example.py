@@ -260,6 +260,10 @@ def test_nothing_of_the_example_has_landed_nothing_is_in_flight_and_nothing_is_o
         "expected_by": at("2023-12-15T10:00:00"),
         "is_overdue": False,
         "state": "failed",
+        "row_count": None,
+        "metric_count": None,
+        "reported_status": None,
+        "error_message": None,
     }
     freshness = {r["source"]: without(r, "source") for r in example["fct_date_freshness"]}
     assert freshness == {"Events 1": of_both, "Events 2": of_both}
@@ -282,6 +286,8 @@ def test_both_sources_of_the_example_are_failing(example):
         "overdue_date_count": 0,
         "oldest_overdue_date": None,
         "complete_through_date": date(2023, 12, 10),
+        "last_error_message": None,
+        "last_error_status": None,
     }
     status = {r["source"]: without(r, "source") for r in example["source_status"]}
     assert status == {"Events 1": of_both, "Events 2": of_both}

@@ -29,7 +29,15 @@ ROWS = {
 }
 MARTS = {
     *("agg_daily", "agg_source_daily", "agg_stage_daily", "dq_findings", "fct_date_freshness", "fct_in_flight_runs"),
-    *("fct_loads", "fct_run_stages", "fct_runs", "fct_source_date_stages", "fct_source_dates", "fct_stage_attempts"),
+    *(
+        "fct_loads",
+        "fct_run_stages",
+        "fct_runs",
+        "fct_source_date_reports",
+        "fct_source_date_stages",
+        "fct_source_dates",
+        "fct_stage_attempts",
+    ),
     "source_status",
 }
 
@@ -183,7 +191,7 @@ def test_without_runs_there_are_files_without_rows(without_runs: Warehouse, tmp_
 def test_the_command_says_what_it_wrote(folder: Path, tmp_path: Path):
     done = run_command(folder, "export", str(tmp_path / "a"), "--format", "csv")
     assert (done.code, done.err) == (0, "")
-    assert done.out.startswith("13 marts, ")
+    assert done.out.startswith("14 marts, ")
     assert done.out.endswith(f" rows, as of 2024-03-15T09:00:00.000Z.\nWritten: {tmp_path / 'a'}\n")
     assert "fct_runs.csv" in names(tmp_path / "a")
 
