@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 import re
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import duckdb
 import pytest
 
+from statsig_runs.simulator.sample_messages import Message, tell_messages
 from statsig_runs.simulator.sample_runs import generate_runs
 from tests.support import warehouse_of_runs as warehouse
 
@@ -26,9 +27,19 @@ SECTION = re.compile(
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("readme") / "statsig_runs.duckdb"
-    warehouse.load(path, [(run, NOW) for run in generate_runs(600, seed=1, until=NOW)])
+    runs = generate_runs(600, seed=1, until=NOW)
+    told = [message for run in runs for message in tell_messages(run)]
+    # the sample is three weeks long; what a weekday usually has takes more
+    told += [weeks_before(message, weeks) for message in told for weeks in (3, 6) if "rowCount" in message]
+    warehouse.load(path, [(run, NOW) for run in runs], messages=[(message, NOW) for message in told])
     warehouse.build(path)
     return path
+
+
+def weeks_before(message: Message, weeks: int) -> Message:
+    """The same message about an earlier date."""
+    moments = {name: datetime.fromisoformat(message[name]) - timedelta(weeks=weeks) for name in ("ds", "timestamp")}
+    return message | {name: moment.isoformat() for name, moment in moments.items()}
 
 
 def answer(con: duckdb.DuckDBPyConnection, query: str) -> str:
