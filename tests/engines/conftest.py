@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,14 @@ import pytest
 from statsig_runs.warehouse import open_warehouse
 from tests.support import postgres_server
 from tests.support.two_syncs import MARTS, Table, sync_twice
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _a_main_module_with_a_file() -> Iterator[None]:
+    """PySpark takes a main module without one, such as that of pytest-xdist's workers, for a run of its doctests."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(sys.modules["__main__"], "__file__", __file__, raising=False)
+        yield
 
 
 @pytest.fixture(scope="session")
