@@ -281,7 +281,10 @@ def test_an_archive_of_something_else_is_refused_in_one_line_and_leaves_nothing(
     for content, told in (
         ("run_id,status\n" + "a,b\n" * 1000, "no JSON, neither by itself nor with the lines around it - in line 1"),
         (rows_of_pandas, "`fetched_at` must be a text such as 2025-05-05T10:00:00Z, or not be there - in line 1"),
-        (page, "neither a run with its `runID`, nor an answer of the API, nor a row of run_payloads - in line 1"),
+        (
+            page,
+            "neither a run with its `runID`, nor a message, an answer of the API or a row of run_payloads - in line 1",
+        ),
     ):
         archive.write_text(content)
         with pytest.raises(ConfigurationError) as refusal:
