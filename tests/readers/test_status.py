@@ -169,6 +169,8 @@ def test_json_has_names_and_figures_whole(status: Status):
         "overdue_date_count": 0,
         "oldest_overdue_date": None,
         "complete_through_date": "2024-03-13",
+        "last_error_message": None,
+        "last_error_status": None,
         "overdue_dates": [],
         "troubled_since": "2024-03-15T02:20:00.000Z",
         "unsuccessful_run_id": "failed",
