@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from statsig_runs.warehouse import Warehouse
-from tests.support.published_runs import all_runs, publish
+from tests.support.published_runs import all_messages, all_runs, publish
 from tests.support.report_runs import build_troubled
 
 SHARED = ("troubled", "published", "without_runs", "duckdb_file")
@@ -36,8 +36,8 @@ def _no_ignored_ctrl_c() -> None:
 
 @pytest.fixture(scope="session")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
-    """The runs of `published_runs`, in the default place of a folder of their own."""
-    return publish(tmp_path_factory.mktemp("published") / "data" / "statsig_runs.duckdb", all_runs())
+    """The runs and messages of `published_runs`, in the default place of a folder of their own."""
+    return publish(tmp_path_factory.mktemp("published") / "data" / "statsig_runs.duckdb", all_runs(), all_messages())
 
 
 @pytest.fixture(scope="session")

@@ -196,7 +196,10 @@ def test_thresholds_of_a_source_stand_in_a_table_with_its_name(empty_folder: Pat
     (empty_folder / ".dlt" / "config.toml").write_text(tables)
     code = "from statsig_runs.settings import load_settings; print(load_settings().checks.sources)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=empty_folder)
-    assert done.stdout == "{'Web events': SourceChecks(max_hours_since_success=None, max_overdue_dates=2)}\n"
+    assert done.stdout == (
+        "{'Web events': SourceChecks(max_hours_since_success=None, max_overdue_dates=2, "
+        "max_empty_dates=None, max_volume_drops=None)}\n"
+    )
 
 
 @pytest.mark.parametrize(

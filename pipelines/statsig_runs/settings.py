@@ -35,6 +35,8 @@ class SourceChecks:
 
     max_hours_since_success: float | None = None
     max_overdue_dates: int | None = None
+    max_empty_dates: int | None = None
+    max_volume_drops: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,8 @@ class Checks:
     max_hours_since_load: float | None = None
     max_hours_since_success: float | None = None
     max_overdue_dates: int | None = None
+    max_empty_dates: int | None = None
+    max_volume_drops: int | None = None
     ignored_sources: tuple[str, ...] = ()
     max_final_error_rate: float | None = None
     error_rate_days: int = 7

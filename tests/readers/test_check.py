@@ -29,6 +29,7 @@ from tests.support.wire_server import WireServer, http, send, trickle
 
 SECRET = "/services/T0123/B4567/sEcReTtOkEn"
 HOOK = "RUNTIME__SLACK_INCOMING_HOOK"
+TOLD_ERROR = r"QUERY_ERROR: no <b>column</b> `id`; <!channel> \x1b[31m\u202e@here " + 92 * "x" + "…"
 CHECKS = "SOURCES__STATSIG_RUNS__CHECKS__"
 
 
@@ -95,7 +96,7 @@ def test_the_hours_since_the_newest_fetch_are_counted_to_now(published: Warehous
 def test_a_source_that_never_succeeded_has_the_time_since_its_first_run(published: Warehouse):
     assert figures(check(published, max_hours_since_success=30)) == [
         ("Metrics", False, 31.0, "incomplete, last success 2024-03-14 02:00 UTC"),
-        ("Events 2", True, 30.0, "failing, last success 2024-03-14 03:00 UTC"),
+        ("Events 2", True, 30.0, f"failing, last success 2024-03-14 03:00 UTC; 14 Mar: {TOLD_ERROR}"),
         (HOSTILE, True, 1.0, "not finished yet, never succeeded, first run 2024-03-15 08:00 UTC"),
         (LONG, True, 1.0, "not finished yet, never succeeded, first run 2024-03-15 08:00 UTC"),
         ("Events 1", True, 5.5, "healthy, last success 2024-03-15 03:30 UTC"),
@@ -206,6 +207,8 @@ def test_the_package_sets_every_threshold():
         max_hours_since_load=26.0,
         max_hours_since_success=36.0,
         max_overdue_dates=0,
+        max_empty_dates=0,
+        max_volume_drops=-1,
         ignored_sources=(),
         max_final_error_rate=0.1,
         error_rate_days=7,
@@ -249,8 +252,14 @@ def test_a_hostile_name_formats_nothing_and_calls_nobody_in_slack(published: War
         "37.0 h, at most 36.0 h; "
         "`not finished yet, never succeeded, first run 2024-03-15 08:00 UTC`"
     )
+    [line] = [line for line in text.splitlines() if "of `Events 2`" in line]
+    assert line == (
+        "• hours since success of `Events 2`: 66.0 h, at most 36.0 h; `failing, last success 2024-03-14 03:00 UTC; "
+        "14 Mar: QUERY_ERROR: no &lt;b&gt;column&lt;/b&gt; 'id'; &lt;!channel&gt; \\x1b[31m\\u202e@\u200bhere "
+        f"{92 * 'x'}…`"
+    )
     assert len(text.splitlines()) == 7
-    assert max(map(len, text.splitlines())) < 200
+    assert max(map(len, text.splitlines())) < 350
 
 
 def test_a_message_stays_short_however_much_is_missed():
@@ -270,6 +279,18 @@ def test_an_overdue_date_is_missed_and_says_since_when(published: Warehouse):
     }
     assert all(result.is_met for result in check(published, max_overdue_dates=1))
     assert [r.source for r in check(published, max_overdue_dates=0, ignored_sources=("Metrics",)) if not r.is_met] == []
+
+
+def test_a_date_without_data_is_missed_and_one_with_far_fewer_rows_where_that_is_asked_for(published: Warehouse):
+    results = check(published, max_empty_dates=0, max_volume_drops=0)
+    assert [(r.name, r.source, r.figure, r.detail) for r in results if not r.is_met] == [
+        ("empty_dates", "Metrics", 1, "10 Mar"),
+        ("volume_drops", "Metrics", 1, "13 Mar"),
+    ]
+    own = {"Metrics": SourceChecks(max_empty_dates=1, max_volume_drops=-1)}
+    results = check(published, max_empty_dates=0, max_volume_drops=0, sources=own)
+    assert [(r.name, r.threshold) for r in results if r.source == "Metrics"] == [("empty_dates", 1)]
+    assert all(result.is_met for result in results)
 
 
 def test_a_source_has_its_own_thresholds_over_those_of_all(published: Warehouse):

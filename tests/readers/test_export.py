@@ -20,10 +20,11 @@ from tests.support.published_runs import run_command
 WRITTEN = datetime(2024, 3, 15, 10, tzinfo=UTC)
 ROWS = {
     "agg_daily": 21,
-    "dq_findings": 1,
+    "dq_findings": 3,
     "fct_in_flight_runs": 2,
     "fct_loads": 1,
     "fct_runs": 25,
+    "fct_source_date_reports": 6,
     "fct_source_dates": 26,
     "source_status": 5,
 }

@@ -19,7 +19,13 @@ AS_OF = at("2026-11-25T09:40:00")
 def source(name: str, health: str = "healthy", *overdue: str, through: str | None = "2026-11-24") -> dict:
     dates = [{"date_stamp": date.fromisoformat(day)} for day in overdue]
     complete = date.fromisoformat(through) if through else None
-    return {"source": name, "health": health, "overdue_dates": dates, "complete_through_date": complete}
+    return {
+        "source": name,
+        "health": health,
+        "overdue_dates": dates,
+        "empty_dates": [],
+        "complete_through_date": complete,
+    }
 
 
 def sentence(*sources: dict, named: int = 4) -> str:
@@ -66,6 +72,20 @@ def test_it_fits_every_number_of_sources(sources: list[dict], told: str):
 def test_a_source_that_has_retired_does_not_drag_the_date_into_the_past():
     assert sentence(source("A"), source("B", through="2026-11-23"), source("Old", through="2026-03-01")) == (
         "2 of 3 sources are in and complete, through 2026-11-23 at least; silent for over 30 days: Old."
+    )
+
+
+def test_a_date_that_landed_without_data_is_never_passed_over():
+    empty = [date(2026, 11, 20), date(2026, 11, 21)]
+    assert sentence(source("A") | {"empty_dates": empty}) == (
+        "A is in and complete, through 2026-11-24; empty: A (20 and 21 Nov)."
+    )
+    assert sentence(source("A", "failing") | {"empty_dates": empty[:1]}) == "A is failing; empty: A (20 Nov)."
+    assert sentence(source("A", "failing"), source("B"), source("C") | {"empty_dates": empty}, named=1) == (
+        "2 of 3 sources are in and complete, through 2026-11-24 at least; failing: A; empty: C (20 and 21 Nov)."
+    )
+    assert sentence(*(source(name) | {"empty_dates": empty[:1]} for name in "ABC"), named=2) == (
+        "All 3 sources are in and complete, through 2026-11-24 at least; empty: A (20 Nov), B (20 Nov) and 1 more."
     )
 
 

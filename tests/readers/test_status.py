@@ -14,7 +14,7 @@ from rich.cells import cell_len
 from statsig_runs.readers.published import reading
 from statsig_runs.readers.status import Status, answer, lines, read_status, to_json
 from statsig_runs.warehouse import Warehouse
-from tests.support.published_runs import HOSTILE, LONG, NOW, run_command
+from tests.support.published_runs import HOSTILE, HOSTILE_ERROR, LONG, NOW, run_command
 from tests.support.written_runs import at
 
 PUBLISHED = at("2024-03-15T09:01:00")
@@ -35,14 +35,17 @@ def test_the_screen_answers_first_and_then_says_since_when_and_why(status: Statu
     assert screen(status) == [
         "1 of 5 sources is in and complete, through 2024-03-14; failing: Events 2;",
         r"incomplete: Metrics (14 Mar); not finished yet: [red]\x1b[31m<!channel> &",
-        r"`@here`\n\u20…, ΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩ….",
+        r"`@here`\n\u20…, ΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩ…; empty: Metrics (10",
+        "Mar).",
         "As of 2024-03-15 09:00 UTC, 12 min ago; published 2024-03-15 09:01 UTC.",
         "",
         "SOURCE                      HEALTH            LAST SUCCESS     COMPLETE THROUGH",
         "Events 2                    failing           30 h 12 min ago  2024-03-13",
         "  unsuccessful once: download_error for 2024-03-14, run failed",
+        r"  why: QUERY_ERROR: no <b>column</b> `id`; <!channel> \x1b[31m\u202e@here xxxx…",
         "Metrics                     incomplete        31 h 12 min ago  2024-03-13",
         "  overdue: 14 Mar, since 2024-03-15 04:00 UTC",
+        "  empty: 10 Mar, landed without data",
         r"[red]\x1b[31m<!channel> &…  not finished yet  -                -",
         "  nothing of it has finished yet",
         "ΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩΩ…  not finished yet  -                -",
@@ -83,6 +86,29 @@ def test_what_is_bad_is_red_and_what_is_well_is_green(status: Status):
         "Events 1": "green",
         "2024-03-15 05:00": "bold red",
     }
+
+
+def test_why_is_said_of_the_date_that_is_called_unsuccessful_and_another_date_is_named(status: Status):
+    failing = {**status.sources[0], "last_error_message": "no such table"}
+
+    def told(**changes: object) -> str:
+        [line] = [line for line in screen(replace(status, sources=[failing | changes])) if "no such table" in line]
+        return line
+
+    other = {"last_error_date_stamp": date(2023, 12, 31)}
+    assert told() == "  why: QUERY_ERROR: no such table"
+    assert told(**other) == "  reported for 31 Dec 2023: QUERY_ERROR: no such table"
+    # a bucket that failed before the newest success is called by nobody
+    assert told(health="incomplete", consecutive_failures=0) == "  reported for 14 Mar: QUERY_ERROR: no such table"
+    healthy = screen(replace(status, sources=[failing | {"health": "healthy", "consecutive_failures": 0}]))
+    assert "no such table" not in " ".join(healthy)
+
+
+def test_a_date_that_landed_without_data_is_not_told_in_green(status: Status):
+    healthy = {**status.sources[-1], "empty_dates": [date(2024, 3, 13)]}
+    first, style = next(lines(replace(status, sources=[healthy]), SOON))
+    assert first == "Events 1 is in and complete, through 2024-03-14; empty: Events 1 (13 Mar)."
+    assert style == "yellow"
 
 
 def test_old_data_is_no_answer(status: Status):
@@ -169,9 +195,12 @@ def test_json_has_names_and_figures_whole(status: Status):
         "overdue_date_count": 0,
         "oldest_overdue_date": None,
         "complete_through_date": "2024-03-13",
-        "last_error_message": None,
-        "last_error_status": None,
+        "last_error_message": HOSTILE_ERROR,
+        "last_error_status": "QUERY_ERROR",
         "overdue_dates": [],
+        "empty_dates": [],
+        "volume_drops": [],
+        "last_error_date_stamp": "2024-03-14",
         "troubled_since": "2024-03-15T02:20:00.000Z",
         "unsuccessful_run_id": "failed",
         "unsuccessful_date_stamp": "2024-03-14",
@@ -180,6 +209,8 @@ def test_json_has_names_and_figures_whole(status: Status):
     assert content["sources"][1]["overdue_dates"] == [
         {"date_stamp": "2024-03-14", "expected_by": "2024-03-15T04:00:00.000Z", "state": "in_progress"}
     ]
+    assert content["sources"][1]["empty_dates"] == ["2024-03-10"]
+    assert content["sources"][1]["volume_drops"] == [{"date_stamp": "2024-03-13", "row_count": 400.0, "ratio": 0.4}]
     assert {source["source"] for source in content["sources"]} == {"Events 1", "Events 2", "Metrics", HOSTILE, LONG}
     assert content["in_flight"][0] == {
         "run_id": "late",

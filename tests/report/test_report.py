@@ -180,8 +180,12 @@ def of_date(**changes):
         "source": "Orders", "date_stamp": date(2026, 11, 20), "run_count": 1, "latest_outcome": "succeeded",
         "landing_lag_seconds": 5400.0, "is_landed": True, "state": "landed", "is_expected": True,
         "expected_by": at("2026-11-21T12:00:00"), "is_overdue": False,
+        "row_count": None, "error_status": None, "error_message": None, "is_error_open": None,
     }  # fmt: skip
     return landed | changes
+
+
+ERROR = {"error_status": "QUERY_ERROR", "error_message": "no such column;\n line 2", "is_error_open": True}
 
 
 @pytest.mark.parametrize(
@@ -208,6 +212,23 @@ def of_date(**changes):
             of_date(state="in_progress", is_landed=False, latest_outcome="in_progress", is_expected=False),
             ("p", "in progress; not landed, 1 run"),
         ),
+        (of_date(row_count=12_345.0), ("s", "landed 1 h 30 min after the day ended, 1 run; 12,345 rows imported")),
+        (of_date(row_count=1e300), ("s", "landed 1 h 30 min after the day ended, 1 run")),
+        (
+            of_date(state="empty", row_count=7.0),
+            ("e", "landed 1 h 30 min after the day ended, 1 run; no data came"),
+        ),
+        (
+            of_date(state="failed", is_landed=False, latest_outcome="failed", is_expected=False) | ERROR,
+            ("f", "failed; not landed, 1 run; QUERY_ERROR: no such column;\N{NO-BREAK SPACE}line 2"),
+        ),
+        # what was loaded after its error, and failed in a later stage, has not failed for that error
+        (
+            of_date(state="failed", is_landed=False, latest_outcome="failed", is_expected=False)
+            | {**ERROR, "is_error_open": False},
+            ("f", "failed; not landed, 1 run"),
+        ),
+        (of_date() | ERROR, ("s", "landed 1 h 30 min after the day ended, 1 run")),
     ],
 )
 def test_a_cell_looks_as_its_date_is_and_a_landed_one_stays_landed(row, cell):
@@ -427,7 +448,7 @@ def test_the_summary_shows_names_as_text_and_the_worst_first(troubled, monkeypat
 
 def test_the_summary_names_as_many_sources_as_it_has_room_for_and_ends_its_sentence():
     def headline(name: str) -> str:
-        source = {"health": "failing", "overdue_dates": [], "complete_through_date": None}
+        source = {"health": "failing", "overdue_dates": [], "empty_dates": [], "complete_through_date": None}
         sources = [{**source, "source": f"{name} {n}"} for n in range(7)]
         lines = summary._headline(Marts(schema="statsig", as_of=at("2026-11-23T09:40:00"), sources=sources))
         assert len(lines) <= 4

@@ -4,6 +4,9 @@ Events 1    in: 14 March landed at 03:30
 Events 2    failing: in on 14 March at 03:00, since then one download error for 14 March
 Metrics     incomplete: twenty runs of one hour, the last on 14 March at 02:00; one more is late, after four hours
 HOSTILE, LONG    began at 08:00, never finished
+
+The ingestion status says why 14 March of Events 2 failed, that 10 March of Metrics landed without data, and that its
+13 March came with 400 rows, where Wednesdays have 1,000.
 """
 
 from __future__ import annotations
@@ -23,10 +26,12 @@ from tests.support.written_runs import at, history, payload
 NOW = at("2024-03-15T09:00:00")
 HOSTILE = "[red]\x1b[31m<!channel> & `@here`\n\u202eabc"
 LONG = "Ω" * 300
+HOSTILE_ERROR = "no <b>column</b> `id`;\n<!channel> \x1b[31m\u202e@here " + "x" * 100_000
 PATIENT = {
     "SOURCES__STATSIG_RUNS__CHECKS__MAX_HOURS_SINCE_LOAD": "-1",
     "SOURCES__STATSIG_RUNS__CHECKS__MAX_HOURS_SINCE_SUCCESS": "-1",
     "SOURCES__STATSIG_RUNS__CHECKS__MAX_OVERDUE_DATES": "-1",
+    "SOURCES__STATSIG_RUNS__CHECKS__MAX_EMPTY_DATES": "-1",
 }
 """Settings for a command that runs years after these runs, and is about one thing."""
 
@@ -83,11 +88,37 @@ def begun() -> dict:
     return payload("begun", [HOSTILE, LONG], ["2024-03-14"], run, buckets)
 
 
-def publish(database: Path, runs: list[tuple[dict, datetime]], *, with_load: bool = True) -> Warehouse:
-    """Load, model and publish these runs, with one record of the loader."""
+def all_messages() -> list[tuple[dict, datetime]]:
+    told = [
+        report("Events 2", "2024-03-14", "QUERY_ERROR", error_message=HOSTILE_ERROR),
+        report("Metrics", "2024-03-10", "LOADED_EMPTY_DATA"),
+        *(
+            report("Metrics", day, "IMPORT_SUCCESSFUL", rowCount=1000)
+            for day in ("2024-02-21", "2024-02-28", "2024-03-06")
+        ),
+        report("Metrics", "2024-03-13", "IMPORT_SUCCESSFUL", rowCount=400),
+    ]
+    return [(message, NOW) for message in told]
+
+
+def report(source: str, day: str, status: str, hour: int = 2, **more: object) -> dict:
+    """A message of the ingestion status, told the day after at so many hours."""
+    told_at = at(f"{day}T00:00:00") + timedelta(days=1, hours=hour)
+    stamps = {"ds": f"{day}T00:00:00.000Z", "timestamp": f"{told_at:%Y-%m-%dT%H:%M:%S}.000Z"}
+    return {"source_name": source, "status": status, "message": None, **stamps, **more}
+
+
+def publish(
+    database: Path,
+    runs: list[tuple[dict, datetime]],
+    messages: list[tuple[dict, datetime]] | None = None,
+    *,
+    with_load: bool = True,
+) -> Warehouse:
+    """Load, model and publish these runs and messages, with one record of the loader."""
     warehouse = open_warehouse(database)
     warehouse.prepare()
-    load(database, runs)
+    load(database, runs, messages=messages or [])
     if with_load:
         with duckdb.connect(str(database)) as connection:
             connection.execute("""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,7 +17,7 @@ from statsig_runs.errors import ConfigurationError
 from statsig_runs.readers.display import age, duration, moment, near, plain, visible
 from statsig_runs.readers.health import HEALTH_WORDS, read_sources
 from statsig_runs.readers.published import Row, fetch_rows, newest_fetch
-from statsig_runs.readers.sentence import say_dates
+from statsig_runs.readers.sentence import open_error, say_dates
 from statsig_runs.settings import Checks, SourceChecks
 
 if TYPE_CHECKING:
@@ -109,6 +109,11 @@ def _check_sources(connection: duckdb.DuckDBPyConnection, checks: Checks, now: d
             results.append(_check_success(row, first_runs.get(source), limit, now))
         if (limit := _own_limit(own.max_overdue_dates, checks.max_overdue_dates)) is not None:
             results.append(_check_overdue(row, limit, now))
+        if (limit := _own_limit(own.max_empty_dates, checks.max_empty_dates)) is not None:
+            results.append(_check_dates("empty_dates", source, row["empty_dates"], limit, now))
+        if (limit := _own_limit(own.max_volume_drops, checks.max_volume_drops)) is not None:
+            drops = [drop["date_stamp"] for drop in row["volume_drops"]]
+            results.append(_check_dates("volume_drops", source, drops, limit, now))
     return results
 
 
@@ -125,7 +130,8 @@ def _check_success(row: Row, first_run_at: datetime | None, threshold: float, no
     success = row["last_succeeded_at"]
     detail = f"last success {moment(success)}" if success else f"never succeeded, first run {moment(first_run_at)}"
     detail = f"{HEALTH_WORDS[row['health']]}, {detail}"
-    return _check_age("hours_since_success", row["source"], success or first_run_at, now, threshold, detail)
+    result = _check_age("hours_since_success", row["source"], success or first_run_at, now, threshold, detail)
+    return replace(result, detail=result.detail + _because(row, now))
 
 
 def _check_overdue(row: Row, threshold: float, now: datetime) -> Result:
@@ -134,8 +140,19 @@ def _check_overdue(row: Row, threshold: float, now: datetime) -> Result:
     detail = ""
     if overdue:
         dates = say_dates([each["date_stamp"] for each in overdue], now.year)
-        detail = f"{dates}, {'' if count == 1 else 'the first '}since {moment(overdue[0]['expected_by'])}"
+        since = f"{'' if count == 1 else 'the first '}since {moment(overdue[0]['expected_by'])}"
+        detail = f"{dates}, {since}{_because(row, now)}"
     return Result("overdue_dates", row["source"], count <= threshold, count, threshold, detail)
+
+
+def _check_dates(name: str, source: str, dates: list[date], threshold: float, now: datetime) -> Result:
+    detail = say_dates(dates, now.year) if dates else ""
+    return Result(name, source, len(dates) <= threshold, len(dates), threshold, detail)
+
+
+def _because(row: Row, now: datetime) -> str:
+    day, error = open_error(row, now.year)
+    return f"; {day}: {error}" if error else ""
 
 
 _FIRST_RUNS: Final = """

@@ -16,6 +16,8 @@ _UNITS: Final = {
     "hours_since_load": "h",
     "hours_since_success": "h",
     "overdue_dates": "",
+    "empty_dates": "",
+    "volume_drops": "",
     "final_error_rate": "%",
     "late_runs": "",
     "findings": "",

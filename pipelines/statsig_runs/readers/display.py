@@ -41,6 +41,19 @@ def visible(text: str, width: int | None = None) -> str:
     return text if cell_len(text) <= width else set_cell_size(text, width - 1).rstrip() + "…"
 
 
+def reason(message: str | None, status: str | None, width: int = 160) -> str:
+    """`DOWNLOAD_ERROR: no table of that name`: why something failed, on one line that obeys nothing it holds.
+
+    Args:
+        message: what the API passed on, of any length and content; the class stands alone without one.
+        status: its class; nothing is said without either.
+        width: the terminal columns it may take.
+    """
+    # an escape is never shorter than what it stands for, so no more than this can be shown
+    told = ": ".join(" ".join(part[: 8 * width].split()) for part in (status, message) if part and part.strip())
+    return visible(told, width)
+
+
 def align(rows: Sequence[Sequence[str]], *, right: Sequence[int] = (), rule: bool = False) -> list[str]:
     """Rows of cells as lines, each column as wide as its widest cell.
 

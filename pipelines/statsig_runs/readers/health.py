@@ -22,8 +22,12 @@ HEALTH_WORDS: Final = {
 }
 """Each health as people read it, the worst first: everything is shown in this order."""
 
+_REPORTED_DAYS: Final = 28
+"""So many days back an empty date, or a drop in volume, is told."""
+
 # overdue: the dates that `source_status` counts, which looks back over `completeness_days`
 # unsuccessful: why a source is not healthy is how its newest unsuccessful bucket ended
+# reasons: which date the newest open error is of; where several dates say the same, the one that is called unsuccessful
 # troubles: since when, the first error or the last event of the oldest unsuccessful bucket after the newest success
 _SOURCES: Final = """
     with overdue as (
@@ -33,6 +37,21 @@ _SOURCES: Final = """
         inner join source_status using (source)
         where is_overdue and date_stamp >= oldest_overdue_date
         group by dates.source
+    ),
+    silences as (
+        select source, list(date_stamp order by date_stamp) as empty_dates
+        from fct_date_freshness
+        where state = 'empty' and expected_by is not null
+            and date_stamp > (select max(fetched_at)::date - $days from fct_runs)
+        group by source
+    ),
+    drops as (
+        select source, list({'date_stamp': date_stamp, 'row_count': row_count, 'ratio': row_count_ratio}
+            order by date_stamp) as volume_drops
+        from fct_source_date_reports
+        where is_volume_drop and not is_empty
+            and date_stamp > (select max(fetched_at)::date - $days from fct_runs)
+        group by source
     ),
     ranked as (
         select
@@ -46,6 +65,20 @@ _SOURCES: Final = """
         from ranked
         where outcome in ('failed', 'stalled')
         group by source
+    ),
+    reasons as (
+        select
+            source, reports.date_stamp as last_error_date_stamp,
+            row_number() over (
+                partition by source
+                order by reports.date_stamp is not distinct from unsuccessful.date_stamp desc, error_at desc nulls last,
+                    reports.date_stamp desc
+            ) as newest_first
+        from fct_source_date_reports as reports
+        inner join source_status using (source)
+        left join unsuccessful using (source)
+        where is_error_open and error_status is not distinct from last_error_status
+            and error_message is not distinct from last_error_message
     ),
     endings as (
         select events.source, max_by(events.status, events.event_index) as status
@@ -66,17 +99,23 @@ _SOURCES: Final = """
     select
         source_status.*,
         coalesce(overdue_dates, []) as overdue_dates,
+        coalesce(empty_dates, []) as empty_dates,
+        coalesce(volume_drops, []) as volume_drops,
+        last_error_date_stamp,
         troubled_since,
         unsuccessful.run_id as unsuccessful_run_id,
         unsuccessful.date_stamp as unsuccessful_date_stamp,
         endings.status as unsuccessful_status
     from source_status
     left join overdue using (source)
+    left join silences using (source)
+    left join drops using (source)
     left join troubles using (source)
     left join unsuccessful using (source)
     left join endings using (source)
+    left join reasons on source_status.source = reasons.source and reasons.newest_first = 1
     order by
-        list_position(?, health), overdue_date_count desc, last_succeeded_at nulls first, source_status.source
+        list_position($healths, health), overdue_date_count desc, last_succeeded_at nulls first, source_status.source
 """
 
 # a run that was just enqueued has no bucket yet, and one that names no source may have buckets all the same
@@ -100,13 +139,16 @@ def read_sources(connection: duckdb.DuckDBPyConnection) -> list[Row]:
     """The rows of `source_status`, the worst first: by health, by overdue dates, by how long ago they succeeded.
 
     Each has more columns. `overdue_dates` are those of the last `completeness_days`, oldest first, each with its
-    `date_stamp`, `expected_by` and `state`. Null for a healthy one are `troubled_since` and how its newest unsuccessful
-    bucket ended: `unsuccessful_run_id`, `unsuccessful_date_stamp`, `unsuccessful_status`.
+    `date_stamp`, `expected_by` and `state`. `empty_dates` are the dates of the last 28 days that landed without data,
+    `volume_drops` those that came with far fewer rows than usual (`date_stamp`, `row_count`, `ratio`).
+    `last_error_date_stamp` is the date of the newest open error, which a healthy one may have too. Null for a healthy
+    one are `troubled_since` and how its newest unsuccessful bucket ended: `unsuccessful_run_id`,
+    `unsuccessful_date_stamp`, `unsuccessful_status`.
 
     Args:
         connection: of `published.reading`.
     """
-    return fetch_rows(connection, _SOURCES, [list(HEALTH_WORDS)])
+    return fetch_rows(connection, _SOURCES, {"healths": list(HEALTH_WORDS), "days": _REPORTED_DAYS})
 
 
 def read_in_flight(connection: duckdb.DuckDBPyConnection) -> list[Row]:

@@ -70,8 +70,21 @@ def use_schemas(connection: duckdb.DuckDBPyConnection, schemas: Schemas, file: P
 def fetch_rows(
     connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()
 ) -> list[Row]:
-    """All rows of a query by column name, moments in UTC."""
-    cursor = connection.execute(sql, parameters if isinstance(parameters, Mapping) else list(parameters))
+    """All rows of a query of ours by column name, moments in UTC.
+
+    Raises:
+        StorageError: the copy has no such table or column, since another version of this program published it.
+    """
+    import duckdb
+
+    try:
+        cursor = connection.execute(sql, parameters if isinstance(parameters, Mapping) else list(parameters))
+    except (duckdb.CatalogException, duckdb.BinderException) as error:
+        cause = str(error).partition("\n")[0]
+        raise StorageError(
+            f"The published copy lacks what this version reads, so another version wrote it: {cause}\n"
+            "Run `statsig-runs sync`, or `statsig-runs transform`: it builds the marts and publishes them anew."
+        ) from None
     names = [column[0] for column in cursor.description or ()]
     return [dict(zip(names, map(_in_utc, row), strict=True)) for row in cursor.fetchall()]
 

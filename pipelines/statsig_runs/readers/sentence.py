@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Final
 
-from statsig_runs.readers.display import age, duration, is_in_future, visible
+from statsig_runs.readers.display import age, duration, is_in_future, reason, visible
 from statsig_runs.readers.health import HEALTH_WORDS
 from statsig_runs.readers.published import Row
 
@@ -31,7 +31,8 @@ def build_sentence(as_of: datetime | None, sources: Sequence[Row], *, named: int
     """`10 of 12 sources are in and complete, through 2026-11-23 at least; incomplete: Orders (16 and 17 Nov)`.
 
     A source is in and complete when its health says so. The date is the oldest through which one of them is complete;
-    those of which nothing was expected for weeks are told apart, since they would drag it into the past.
+    those of which nothing was expected for weeks are told apart, since they would drag it into the past. A date that
+    landed without data is in, and no sentence leaves it out: it ends with `; empty: Orders (21 Nov)`.
 
     Args:
         as_of: the newest fetch; None where no run is loaded.
@@ -46,22 +47,24 @@ def build_sentence(as_of: datetime | None, sources: Sequence[Row], *, named: int
     if not sources:
         return [("text", "No run names a source yet")]
     words = [_word(source, as_of) for source in sources]
+    left = named
     complete = [source for source, word in zip(sources, words, strict=True) if word == HEALTH_WORDS["healthy"]]
     if len(sources) == 1 and not complete:
         verb = "has been" if words[0] == _SILENT else "is"
-        return [("name", sources[0]["source"]), ("text", f" {verb} {words[0]}{_overdue(sources[0], as_of)}")]
+        told = ("text", f" {verb} {words[0]}{_overdue(sources[0], as_of)}")
+        return [("name", sources[0]["source"]), told, *_empty(sources, as_of, named)]
     parts = [*_lead(len(complete), sources), ("text", _through(complete))]
     for word in (*HEALTH_WORDS.values(), _SILENT):
         of_word = [source for source, its in zip(sources, words, strict=True) if its == word]
         if not of_word or word == HEALTH_WORDS["healthy"]:
             continue
-        shown, named = of_word[:named], named - len(of_word[:named])
+        shown, left = of_word[:left], left - len(of_word[:left])
         parts.append(("text", f"; {word}: "))
         for number, source in enumerate(shown):
             parts += [("text", ", " if number else ""), ("name", source["source"]), ("text", _overdue(source, as_of))]
         if more := len(of_word) - len(shown):
             parts.append(("text", f" and {more:,} more" if shown else f"{more:,} source{'s' if more > 1 else ''}"))
-    return [part for part in parts if part[1]]
+    return [part for part in [*parts, *_empty(sources, as_of, named)] if part[1]]
 
 
 def build_answer(as_of: datetime | None, sources: Sequence[Row], now: datetime, max_hours: float | None) -> Parts:
@@ -121,6 +124,22 @@ def say_dates(dates: Sequence[date], year: int) -> str:
     return " and ".join(filter(None, [", ".join(told[:-1]), told[-1]]))
 
 
+def open_error(source: Row, year: int) -> tuple[str, str]:
+    """`14 Mar` and `DOWNLOAD_ERROR: no such table`: the newest open error of a source that is not healthy.
+
+    Args:
+        source: a row of `health.read_sources`.
+        year: the year that needs no mention.
+
+    Returns:
+        The date it was reported for, and the error; two empty texts where there is none.
+    """
+    day = source["last_error_date_stamp"]
+    if source["health"] == "healthy" or day is None:
+        return "", ""
+    return say_dates([day], year), reason(source["last_error_message"], source["last_error_status"])
+
+
 def _pieces(first: date, last: date) -> list[tuple[date, date]]:
     """A span as it is written: two dates in a row are shorter one by one."""
     if (last - first).days + 1 >= _SHORTEST_SPAN:
@@ -155,6 +174,18 @@ def _through(complete: Sequence[Row]) -> str:
     if not dates or None in dates:
         return ""
     return f", through {min(dates)}" + (" at least" if len(dates) > 1 else "")
+
+
+def _empty(sources: Sequence[Row], as_of: datetime, named: int) -> Parts:
+    """The sources with dates that landed without data, whatever their health."""
+    empty = [source for source in sources if source["empty_dates"]]
+    parts: Parts = [("text", "; empty: ")] if empty else []
+    for number, source in enumerate(empty[:named]):
+        dates = say_dates(source["empty_dates"], as_of.year)
+        parts += [("text", ", " if number else ""), ("name", source["source"]), ("text", f" ({dates})")]
+    if more := len(empty) - len(empty[:named]):
+        parts.append(("text", f" and {more:,} more" if named else f"{more:,} source{'s' if more > 1 else ''}"))
+    return parts
 
 
 def _overdue(source: Row, as_of: datetime) -> str:

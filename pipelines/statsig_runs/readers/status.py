@@ -20,7 +20,7 @@ from statsig_runs.readers.display import (
 )
 from statsig_runs.readers.health import HEALTH_WORDS, read_in_flight, read_sources
 from statsig_runs.readers.published import Row, fetch_rows, newest_fetch
-from statsig_runs.readers.sentence import as_text, build_answer, is_old, say_dates
+from statsig_runs.readers.sentence import as_text, build_answer, is_old, open_error, say_dates
 
 if TYPE_CHECKING:
     import duckdb
@@ -109,8 +109,9 @@ def lines(status: Status, now: datetime, max_hours_since_load: float | None = No
     """The screen, line by line, each with its style. Arguments as those of `answer`."""
     is_unknown = is_in_future(status.as_of, now) or is_old(status.as_of, now, max_hours_since_load)
     worst = "failing" if is_unknown else status.sources[0]["health"] if status.sources else "never_finished"
+    is_odd = worst == "healthy" and any(source["empty_dates"] for source in status.sources)
     for line in wrap(answer(status, now, max_hours_since_load), _LINE_WIDTH):
-        yield line, _STYLES[worst]
+        yield line, "yellow" if is_odd else _STYLES[worst]
     published = f"published {moment(status.published_at)}"
     if status.as_of is None:
         yield f"The copy is empty, {published}.", ""
@@ -146,7 +147,7 @@ def _source_lines(sources: list[Row], now: datetime, year: int) -> Iterator[Line
     yield header, "dim"
     for source, line in zip(shown, rows, strict=True):
         yield line, _STYLES[source["health"]]
-        for told in (_overdue(source, year), _why(source)):
+        for told in (_overdue(source, year), _empty(source, year), _why(source), _reason(source, year)):
             if told:
                 yield visible(f"  {told}", _LINE_WIDTH), ""
     if hidden := sources[_SOURCES_SHOWN:]:
@@ -161,6 +162,20 @@ def _overdue(source: Row, year: int) -> str:
     since = f"since {moment(overdue[0]['expected_by'])}"
     dates = say_dates([each["date_stamp"] for each in overdue], year)
     return f"overdue: {dates}, {since if len(overdue) == 1 else f'the first {since}'}"
+
+
+def _empty(source: Row, year: int) -> str:
+    dates = source["empty_dates"]
+    return f"empty: {say_dates(dates, year)}, landed without data" if dates else ""
+
+
+def _reason(source: Row, year: int) -> str:
+    """The newest open error, with the date it was reported for unless that is the one called unsuccessful."""
+    day, error = open_error(source, year)
+    if not error:
+        return ""
+    is_why = source["consecutive_failures"] and source["last_error_date_stamp"] == source["unsuccessful_date_stamp"]
+    return f"why: {error}" if is_why else f"reported for {day}: {error}"
 
 
 def _why(source: Row) -> str:

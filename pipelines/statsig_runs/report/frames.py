@@ -79,9 +79,9 @@ def read_marts(con: duckdb.DuckDBPyConnection, *, with_details: bool = True) -> 
     marts.unjudged_count = sum(run["is_late"] is None for run in in_flight)
     marts.freshness = fetch_rows(
         con,
-        """select source, date_stamp, run_count, latest_outcome, landing_lag_seconds, is_landed, state, is_expected,
-            expected_by, is_overdue, day_ended_at
-        from fct_date_freshness where date_stamp between ? and ? order by date_stamp""",
+        """select freshness.*, error_status, is_error_open
+        from fct_date_freshness as freshness left join fct_source_date_reports using (source, date_stamp)
+        where date_stamp between ? and ? order by date_stamp""",
         [since, as_of.date() + AHEAD],
     )
     if with_details:

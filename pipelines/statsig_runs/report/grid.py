@@ -6,7 +6,7 @@ from collections import defaultdict
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 
-from statsig_runs.readers.display import minute
+from statsig_runs.readers.display import minute, reason
 from statsig_runs.readers.published import Row
 from statsig_runs.readers.sentence import Parts, say_dates
 from statsig_runs.report import words
@@ -30,6 +30,8 @@ LOOKS: Final = {
 """Each look of a cell: its class, which the style knows, and its words. The key shows those that occur."""
 NOTHING: Final = ("n", "nothing expected")
 """A date that no run has named and that nobody expects."""
+MOST_ROWS: Final = 1e18
+"""What is above counts no rows, as the models have it."""
 OVERDUE_SOURCES: Final = 6
 """So many sources are named with their overdue dates; the others are counted."""
 
@@ -149,5 +151,10 @@ def _cell(row: Row | None) -> tuple[str, str]:
             told.append(f"overdue since {minute(row['expected_by'])} UTC")
         elif row["is_expected"]:
             told.append(f"expected by {minute(row['expected_by'])} UTC")
+    if state != "empty" and 1 <= (row["row_count"] or 0) <= MOST_ROWS:
+        told.append(words.count(row["row_count"], "row imported", "rows imported"))
+    if not row["is_landed"] and row["is_error_open"]:
+        # a semicolon of the message ends no line
+        told.append(reason(row["error_message"], row["error_status"]).replace("; ", ";\N{NO-BREAK SPACE}"))
     css, _ = LOOKS.get(look(row), NOTHING)
     return css, "; ".join(told)

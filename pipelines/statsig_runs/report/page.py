@@ -18,7 +18,7 @@ from markupsafe import Markup
 
 from statsig_runs.readers.health import HEALTH_WORDS
 from statsig_runs.readers.published import Row
-from statsig_runs.readers.sentence import as_text, build_sentence
+from statsig_runs.readers.sentence import as_text, build_sentence, open_error, say_dates
 from statsig_runs.report import words
 from statsig_runs.report.frames import Marts, read_marts, read_timelines
 from statsig_runs.report.grid import build_grid, build_overdue, say_day
@@ -95,6 +95,7 @@ def make_environment() -> jinja2.Environment:
     )
     environment.filters.update(words.WORDS)
     environment.globals.update(HEALTH=HEALTH_WORDS, OUTCOME=words.OUTCOME_WORDS, FINDING=words.FINDING_WORDS)
+    environment.globals.update(open_error=open_error, say_dates=say_dates)
     return environment
 
 
