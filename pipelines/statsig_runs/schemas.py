@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import re
+from typing import Final, NamedTuple
+
+_BETWEEN: Final = re.compile(r"statsig_staging(_|$)|statsig_raw.*_staging$")
+"""What the models write on the way to the marts, and dlt on the way to the raw tables, of any project."""
 
 
 class Schemas(NamedTuple):
@@ -22,3 +26,8 @@ class Schemas(NamedTuple):
     def suffix(self) -> str:
         """What tells this project's names from others', empty for the only one."""
         return self.marts.removeprefix("statsig")
+
+
+def is_for_readers(schema: str) -> bool:
+    """Whether a schema holds what people read: marts and raw tables, not what these are made with."""
+    return not _BETWEEN.match(schema)

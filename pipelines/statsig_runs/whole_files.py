@@ -33,7 +33,7 @@ def replacing(file: Path, *, read_only: bool = False) -> Iterator[Path]:
             draft.chmod(draft.stat().st_mode & 0o444)
         draft.replace(file)
     finally:
-        draft.unlink(missing_ok=True)
+        _remove(file.parent, escape(draft.name))
 
 
 def write_whole(file: Path, content: bytes) -> None:
@@ -44,5 +44,9 @@ def write_whole(file: Path, content: bytes) -> None:
 
 def remove_unfinished(file: Path) -> None:
     """Remove the drafts of `file` that killed processes left. Only where nobody else can be writing one."""
-    for draft in file.parent.glob(f".{escape(file.name)}.*.unfinished"):
+    _remove(file.parent, f".{escape(file.name)}.*.unfinished")
+
+
+def _remove(folder: Path, drafts: str) -> None:
+    for draft in folder.glob(f"{drafts}*"):  # and what a library wrote beside one, such as a database's log
         draft.unlink(missing_ok=True)

@@ -127,3 +127,12 @@ def test_a_database_that_is_lost_is_taken_back_from_the_published_copy(
     assert "is gone; going on from the published copy" in done.err
     assert workplace.query("select count(*) from statsig.fct_runs") == [(len(YESTERDAY),)]
     assert workplace.query("select count(*) from statsig.fct_runs", published=False) == [(len(YESTERDAY),)]
+
+
+def test_a_database_that_is_taken_back_goes_on_as_one_that_was_never_lost(
+    copy_of_yesterday: Callable[..., Workplace], undisturbed: Undisturbed
+) -> None:
+    workplace = copy_of_yesterday()
+    workplace.database.unlink()
+    assert workplace.sync().code == 0
+    assert state(workplace) == undisturbed.state

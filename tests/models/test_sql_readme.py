@@ -15,6 +15,7 @@ import pytest
 
 from statsig_runs.simulator.sample_messages import Message, tell_messages
 from statsig_runs.simulator.sample_runs import generate_runs
+from statsig_runs.warehouse.published import Published
 from tests.support import warehouse_of_runs as warehouse
 
 README = Path(__file__).parents[2] / "sql" / "README.md"
@@ -33,7 +34,9 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     told += [weeks_before(message, weeks) for message in told for weeks in (3, 6) if "rowCount" in message]
     warehouse.load(path, [(run, NOW) for run in runs], messages=[(message, NOW) for message in told])
     warehouse.build(path)
-    return path
+    published = Published(path)
+    published.publish()
+    return published.file
 
 
 def weeks_before(message: Message, weeks: int) -> Message:

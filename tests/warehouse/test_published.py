@@ -187,3 +187,30 @@ def test_a_damaged_copy_is_an_error_for_its_readers_and_mended_by_the_next_publi
         job.published.open()
     job.publish()
     assert (job.seen(), job.seen_by_others()) == (2, 2)
+
+
+def test_the_copy_shows_what_people_read_of_every_project_and_nothing_that_it_is_made_with(job: Job):
+    shown = ["statsig", "statsig_raw", "statsig_raw_shop", "statsig_shop"]
+    hidden = ["statsig_raw_shop_staging", "statsig_raw_staging", "statsig_staging", "statsig_staging_shop"]
+    with duckdb.connect(str(job.database)) as connection:
+        for schema in shown + hidden:
+            connection.execute(f"create schema {schema}; create table {schema}.numbers as from range(9)")
+            connection.execute(f"create view {schema}.views as from {schema}.numbers")
+    job.publish()
+    with job.published.open() as connection:
+        found = connection.execute("select distinct schema_name from duckdb_columns() where not internal order by 1")
+        assert [name for (name,) in found.fetchall()] == ["main", *shown]
+    with duckdb.connect(str(job.database)) as connection:
+        assert connection.execute("select count(*) from statsig_staging_shop.views").fetchall() == [(9,)]
+
+
+def test_a_copy_that_cannot_be_tidied_leaves_nothing_beside_the_last_one(job: Job, monkeypatch: pytest.MonkeyPatch):
+    def fail(draft: Path) -> None:
+        draft.with_name(f"{draft.name}.wal").touch()
+        raise OSError("disk full")
+
+    monkeypatch.setattr(room, "_tidy", fail)
+    with pytest.raises(StorageError, match="disk full"):
+        job.publish()
+    assert [path.name for path in job.published.file.parent.iterdir()] == ["statsig_runs.duckdb"]
+    assert job.seen_by_others() == 1

@@ -1,7 +1,8 @@
 """The published copy: one DuckDB file with marts and raw tables, which people read while the next sync works.
 
 It is in the folder `published` beside the database and has its name. It is replaced whole and at once, and whoever has
-the old one open keeps it. This module writes it, opens it, names it and takes a lost database back from it.
+the old one open keeps it. This module writes it, opens it, names it and takes a lost database back from it. What only
+the next build needs is not in it: from a database without that, it builds all runs anew.
 
 DuckDB opens a file to write unless it is told not to. Somebody who does that to the copy locks all others out, and what
 is written stands in a log beside it (`statsig_runs.duckdb.wal`). The log belongs to that version alone: beside the next
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from statsig_runs.errors import ConfigurationError, StorageError
+from statsig_runs.schemas import is_for_readers
 from statsig_runs.whole_files import remove_unfinished, replacing
 
 if TYPE_CHECKING:
@@ -64,6 +66,7 @@ class Published:
             remove_unfinished(self.file)
             with replacing(self.file, read_only=True) as draft:
                 shutil.copyfile(self.database, draft)
+                _tidy(draft)
                 _look_into(draft)
                 self._log.unlink(missing_ok=True)
             self._look_into_published()
@@ -146,6 +149,18 @@ class Published:
             aside = Path(folder) / self.file.name
             shutil.copyfile(self.file, aside)
             return duckdb.connect(str(aside), read_only=True)
+
+
+def _tidy(file: Path) -> None:
+    """Drop what only the next build and the next load need: in a BI tool's list it is most of the relations."""
+    import duckdb
+
+    with duckdb.connect(str(file)) as connection:
+        schemas = connection.execute("select schema_name from duckdb_schemas() where not internal").fetchall()
+        for (schema,) in schemas:
+            if not is_for_readers(schema):
+                connection.execute(f'drop schema "{schema}" cascade')
+        connection.execute("checkpoint")
 
 
 def _look_into(file: Path) -> None:
