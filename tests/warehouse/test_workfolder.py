@@ -200,6 +200,31 @@ def test_what_cannot_be_removed_is_put_aside(
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "rmtree", refuse)  # it was root's, perhaps
         loader.repair()
-    (aside,) = (tmp_path / "state/pipelines").glob("*.damaged")
+    (aside,) = (tmp_path / "state/pipelines").glob("*.removed")
     assert f"{aside} holds nothing that is needed, and could not be removed" in caplog.text
     assert known(loader) == ["a"]
+
+
+def test_a_kill_while_the_old_folder_is_removed_is_no_fault_of_a_load(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    load(open_loader(tmp_path), "a")
+
+    class KilledError(BaseException):
+        pass
+
+    def remove_in_part(path: Path) -> None:
+        next(path.glob("load/normalized")).rmdir()
+        raise KilledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", remove_in_part)
+        with pytest.raises(KilledError):
+            open_loader(tmp_path).repair()
+    caplog.clear()
+    loader = open_loader(tmp_path)
+    loader.repair()
+
+    assert not [record for record in caplog.records if record.name.startswith("statsig_runs")]
+    assert known(loader) == ["a"]
+    assert [path.name for path in (tmp_path / "state/pipelines").iterdir()] == ["statsig_runs"]

@@ -13,6 +13,7 @@ import os
 import shutil
 from collections.abc import Iterable
 from contextlib import suppress
+from glob import escape
 from pathlib import Path
 from secrets import token_hex
 from tempfile import mkdtemp
@@ -24,6 +25,7 @@ from statsig_runs.whole_files import remove_unfinished, write_whole
 log = logging.getLogger(__name__)
 
 _ODD: Final = frozenset("'%")
+_ASIDE: Final = "removed"
 
 
 class WorkFolder:
@@ -61,12 +63,13 @@ class WorkFolder:
         if self._loading.exists():
             write_whole(self._lost, json.dumps([*self.lost(), *_read_ids(self._loading)]).encode())
         self.finish()
-        try:
-            _remove(self.path)
-        except OSError:
-            aside = self.path.with_name(f"{self.path.name}.{token_hex(4)}.damaged")
-            self.path.rename(aside)
-            log.warning("%s holds nothing that is needed, and could not be removed", aside)
+        with suppress(FileNotFoundError):  # at once: a part of it, which a kill would leave, is a damaged load
+            self.path.rename(self.path.with_name(f"{self.path.name}.{token_hex(4)}.{_ASIDE}"))
+        for aside in self.path.parent.glob(f"{escape(self.path.name)}.*.{_ASIDE}"):
+            try:
+                _remove(aside)
+            except OSError:
+                log.warning("%s holds nothing that is needed, and could not be removed", aside)
 
     def begin(self, run_ids: Iterable[str]) -> None:
         """These runs are to be loaded."""
