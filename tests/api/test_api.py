@@ -11,7 +11,7 @@ import pytest
 from statsig_runs.api import FetchedRun, RunPage, Runs
 from statsig_runs.contract import MissingRun
 from statsig_runs.errors import ApiError, ApiRequestError, ConfigurationError, NotAuthorisedError, NotTheApiError
-from statsig_runs.simulator import Simulator
+from statsig_runs.simulator import Reply, Simulator
 from tests.support.clients import BODY, KEY, Open, assert_holds_no_key
 from tests.support.wire_server import WireServer, http, send
 
@@ -293,3 +293,17 @@ def test_no_log_line_of_any_library_holds_the_key(
     Runs(open_api(server.url)).read("r1")
     assert caplog.records
     assert KEY not in caplog.text
+
+
+def test_an_answer_may_begin_with_a_byte_order_mark(server: Simulator, open_api: Open) -> None:
+    bodies = {
+        "/r1": (200, b'\xef\xbb\xbf{"data": {"runID": "r1"}}'),
+        "/r2": (404, b'\xef\xbb\xbf{"message": "no such run"}'),
+    }
+    server.script = lambda path, _: next((Reply(*bodies[end]) for end in bodies if path.endswith(end)), None)
+    runs = Runs(open_api(server.url))
+    found, missing = runs.read("r1"), runs.read("r2")
+    assert isinstance(found, FetchedRun)
+    assert json.loads(found.body) == {"runID": "r1"}
+    assert isinstance(missing, MissingRun)
+    assert missing.message == "no such run"

@@ -10,6 +10,7 @@ headers, and as the `__context__` of ours they would carry the key into every tr
 from __future__ import annotations
 
 import threading
+from codecs import BOM_UTF8
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -222,7 +223,7 @@ class Transport:
             return Answer(
                 url=request.url,
                 status=response.status_code,
-                body=body,
+                body=body.removeprefix(BOM_UTF8),  # JSON has none, and some servers write one
                 location=headers.get("Location", ""),
                 retry_after=parse_retry_after(headers.get("Retry-After", ""), headers.get("Date", "")),
                 received_at=datetime.now(UTC),
