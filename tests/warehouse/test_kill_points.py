@@ -28,6 +28,8 @@ ALL = bool(os.environ.get("STATSIG_RUNS_KILL_POINTS"))
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 BEFORE = Progress(as_of=NOW)
 AFTER = Progress(as_of=NOW + timedelta(days=1), leftover=("r99",))
+VARIES_BY = 5
+"""Operations that a load may need less than another did, of some 450: the last of them are not always reached."""
 LOST = replace(AFTER, leftover=("r99", "r3", "r4", "r5", "r6", "r7", "r8"))
 """Killed between the end of a load and the note of it: the runs are read once more."""
 
@@ -119,7 +121,10 @@ def test_a_load_that_was_killed_at_a_file_operation_is_made_good_by_the_next(
     found = []
     for number, torn in points(whole.operations):
         folder = copy(synced_once, tmp_path / "killed")
-        assert run(second_sync, folder, kill_at=number, torn=torn).code == KILLED
+        ended = run(second_sync, folder, kill_at=number, torn=torn)
+        if ended.code != KILLED:  # done before it came so far
+            assert number > len(whole.operations) - VARIES_BY, (number, len(whole.operations))
+            assert (ended.code, contents(database(folder), without="_dlt.*")) == (0, expected), ended.error
         run(repair, folder, kill_at=number * 7 % 60 + 1, torn=torn)
         repaired = run(repair_and_sync, folder)
         problem = repaired.error
