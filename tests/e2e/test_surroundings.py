@@ -113,3 +113,38 @@ def test_closed_streams_are_no_reason_to_fail(published: Warehouse, tmp_path: Pa
     content = page.read_text(encoding="utf-8")
     assert content.startswith("<!")
     assert "Written:" not in content
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("--help",), 0),
+        (("status", "--json"), 0),
+        (("check", "--json"), 5),
+        (("export", "exported"), 0),
+        (("query", "--csv", "from range(1000000)"), 0),
+    ],
+    ids=lambda each: " ".join(each) if isinstance(each, tuple) else "",
+)
+def test_a_reader_who_leaves_changes_neither_what_a_command_does_nor_how_it_ends(
+    published: Warehouse, tmp_path: Path, arguments: tuple[str, ...], code: int
+) -> None:
+    left, ours = os.pipe()
+    os.close(left)
+    place = () if arguments == ("--help",) else ("--database", str(published.database))
+    environment = {**os.environ, "SOURCES__STATSIG_RUNS__CHECKS__MAX_HOURS_SINCE_LOAD": "0.001"}
+    with open(ours, "wb") as pipe:  # noqa: PTH123  a pipe has no path
+        done = subprocess.run(
+            [COMMAND, *arguments, *place],
+            cwd=tmp_path,
+            env=environment,
+            stdout=pipe,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Broken pipe" not in done.stderr
+    assert (tmp_path / "exported" / "manifest.json").is_file() == (arguments[0] == "export")

@@ -4,7 +4,7 @@ commands   sync, replay, transform, docs, demo, simulate, and the way an error l
 readers    query, export, status, check, report
 wait       wait-for
 common     the options they share
-surroundings  streams that are closed or speak ASCII only, a user without a home
+surroundings  streams that are closed, left or ASCII only, a user without a home
 """
 
 from __future__ import annotations

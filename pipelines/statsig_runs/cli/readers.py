@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from statsig_runs.cli.common import common, open_project, regular_file
-from statsig_runs.cli.surroundings import write_utf8
+from statsig_runs.cli.surroundings import stop_unread, write_utf8
 from statsig_runs.errors import CheckFailedError, ConfigurationError, StorageError
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ def query(database: Path, sql: str, parquet: Path | None, *, as_csv: bool, as_js
             click.echo(f"Written: {parquet}")
             return
         answer = Answer(connection, sql)
+        stop_unread()
         try:
             is_whole = True
             if as_csv or as_json:
@@ -89,7 +90,6 @@ def query(database: Path, sql: str, parquet: Path | None, *, as_csv: bool, as_js
                 is_whole = write_table(answer, sys.stdout)
             sys.stdout.flush()
         except BrokenPipeError:  # who reads our output, `head` perhaps, has seen enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return
         if not is_whole:
             click.echo(f"Only the first {ROWS_SHOWN:,} rows are shown; --csv, --json or --parquet have all.", err=True)

@@ -1,4 +1,4 @@
-"""What a command may find around it: streams that are closed or speak ASCII only, a user without a home.
+"""What a command may find around it: streams that are closed, left or ASCII only, a user without a home.
 
 Knows no command; to be called before any of them, and before anything else looks at these things.
 """
@@ -9,6 +9,28 @@ import io
 import os
 import sys
 from pathlib import Path
+from typing import Any
+
+
+class _Stream(io.FileIO):
+    """A stream whose reader may leave, as `head` does: the rest is told to nobody, and the command ends as it would.
+
+    What a command does besides talking, and its exit code, matter to others as well.
+    """
+
+    stops = False
+    """Whether a reader that leaves ends the command: its output is all that it is there for."""
+
+    def write(self, data: Any, /) -> int | None:
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            nobody = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nobody, self.fileno())
+            os.close(nobody)
+            if self.stops:
+                raise
+            return memoryview(data).nbytes
 
 
 def prepare() -> None:
@@ -26,6 +48,13 @@ def write_utf8() -> None:
         sys.stdout.reconfigure(encoding="utf-8")
 
 
+def stop_unread() -> None:
+    """From here on, whoever leaves before the end of our output ends it: `BrokenPipeError` is raised, once."""
+    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    if isinstance(raw, _Stream):
+        raw.stops = True
+
+
 def _open_streams() -> None:
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
@@ -34,6 +63,14 @@ def _open_streams() -> None:
             os.open(os.devnull, os.O_RDWR)
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, "r" if name == "stdin" else "w", closefd=False))  # noqa: SIM115
-    for stream in (sys.stdout, sys.stderr):
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # what its encoding lacks is told all the same
+            ours = io.TextIOWrapper(
+                io.BufferedWriter(_Stream(stream.fileno(), "w", closefd=False)),
+                encoding=stream.encoding,
+                errors="backslashreplace",  # what its encoding lacks is told all the same
+                line_buffering=stream.line_buffering,
+                write_through=stream.write_through,
+            )
+            setattr(sys, name, ours)
