@@ -20,6 +20,13 @@ from tests.support.two_syncs import NOW, Table, differences, sync, sync_twice
 psycopg2 = pytest.importorskip("psycopg2", reason="the extra `postgres` is not installed")
 pytest.importorskip("dbt.adapters.postgres", reason="the extra `postgres` is not installed")
 
+OF_OTHERS = {
+    "PGTZ": "Asia/Tokyo",
+    "PGDATESTYLE": "German",
+    "PGOPTIONS": "-c timezone=Asia/Tokyo -c default_transaction_read_only=on",
+    "PGCLIENTENCODING": "LATIN1",
+}
+"""What PostgreSQL's own library would make of a session."""
 ODD = {run["runID"] for run in odd_runs()}
 
 pytestmark = pytest.mark.timeout(900)  # the first test waits for two syncs on DuckDB and on the engine
@@ -34,7 +41,10 @@ def database(postgres_port: int) -> Iterator[str]:
         connection.cursor().execute("create database two_projects")
         connection.cursor().execute("alter database two_projects set timezone = 'Asia/Tokyo'")  # nobody's may matter
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", f"{server}/two_projects")
+        zone = quote("-c timezone=Asia/Tokyo -c datestyle=German")
+        monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", f"{server}/two_projects?options={zone}")
+        for name, value in OF_OTHERS.items():
+            monkeypatch.setenv(name, value)
         yield f"{server}/two_projects"
 
 

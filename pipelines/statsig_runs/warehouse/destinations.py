@@ -7,6 +7,7 @@ resolves them, and the dbt profile follows from them. Knows neither the API nor 
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 NAMES: Final = ("duckdb", *ENGINES, "filesystem")
 """Every destination, the default first."""
 
+_SESSIONS: Final = {"PGTZ": "UTC", "PGDATESTYLE": "ISO, MDY", "PGCLIENTENCODING": "UTF8"}
+"""How sessions of PostgreSQL are, by the variables that its library takes it from."""
 _PASSWORD: Final = re.compile(r"://[^:/@]*:([^/@]+)@")
 _LOADING_MEMORY: Final = "600MB"
 """The memory that DuckDB may use while it loads. Without a limit it keeps all that it has read and written."""
@@ -165,7 +168,20 @@ def _resolve(name: str) -> tuple[Any, Any]:
         config.credentials.global_config = {**(config.credentials.global_config or {}), **_TABLES_ONLY}
     if hasattr(config.credentials, "session_timezone"):  # PostgreSQL
         config.credentials.session_timezone = "UTC"  # east of it, the last times of year 9999 are of no year of Python
+        _settle_sessions(name)
     return config, make(credentials=config.credentials)
+
+
+def _settle_sessions(name: str) -> None:
+    """Let no variable of PostgreSQL's own library say how our sessions read and write; where they connect to, it may.
+
+    PostgreSQL believes such a variable before the options of an address, so these settle an address's own zone as well,
+    and dbt's sessions with dlt's.
+    """
+    for variable in (*_SESSIONS, "PGOPTIONS"):
+        os.environ.pop(variable, None)
+    if name == "postgres":
+        os.environ.update(_SESSIONS)
 
 
 def _missing_fields(traces: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
