@@ -21,7 +21,7 @@ class _Stream(io.FileIO):
     stops = False
     """Whether a reader that leaves ends the command: its output is all that it is there for."""
 
-    def write(self, data: Any, /) -> int | None:
+    def write(self, data: Any, /) -> int:
         try:
             return super().write(data)
         except BrokenPipeError:
