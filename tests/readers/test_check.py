@@ -24,7 +24,7 @@ from statsig_runs.readers.told import News
 from statsig_runs.settings import Checks, SourceChecks, load_settings
 from statsig_runs.warehouse import Warehouse
 from tests.support.certificates import Authority
-from tests.support.published_runs import HOSTILE, LONG, NOW, PATIENT, run_command
+from tests.support.published_runs import HOSTILE, LONG, NOW, PATIENT, begun, publish, run_command
 from tests.support.wire_server import WireServer, http, send, trickle
 
 SECRET = "/services/T0123/B4567/sEcReTtOkEn"
@@ -100,6 +100,16 @@ def test_a_source_that_never_succeeded_has_the_time_since_its_first_run(publishe
         (HOSTILE, True, 1.0, "not finished yet, never succeeded, first run 2024-03-15 08:00 UTC"),
         (LONG, True, 1.0, "not finished yet, never succeeded, first run 2024-03-15 08:00 UTC"),
         ("Events 1", True, 5.5, "healthy, last success 2024-03-15 03:30 UTC"),
+    ]
+
+
+@pytest.mark.parametrize("created_at", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59.9999999Z"])
+def test_a_time_that_cannot_be_is_no_first_run(tmp_path: Path, created_at: str):
+    run = {**begun(), "createdAt": created_at}
+    published = publish(tmp_path / "statsig_runs.duckdb", [(run, NOW)])
+    assert figures(check(published, max_hours_since_success=30)) == [
+        (HOSTILE, False, None, "not finished yet, never succeeded"),
+        (LONG, False, None, "not finished yet, never succeeded"),
     ]
 
 

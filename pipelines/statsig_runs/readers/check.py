@@ -128,7 +128,8 @@ def _warn_of_unknown(checks: Checks, known: set[str]) -> None:
 
 def _check_success(row: Row, first_run_at: datetime | None, threshold: float, now: datetime) -> Result:
     success = row["last_succeeded_at"]
-    detail = f"last success {moment(success)}" if success else f"never succeeded, first run {moment(first_run_at)}"
+    begun = f", first run {moment(first_run_at)}" if first_run_at else ""
+    detail = f"last success {moment(success)}" if success else f"never succeeded{begun}"
     detail = f"{HEALTH_WORDS[row['health']]}, {detail}"
     result = _check_age("hours_since_success", row["source"], success or first_run_at, now, threshold, detail)
     return replace(result, detail=result.detail + _because(row, now))
@@ -155,8 +156,14 @@ def _because(row: Row, now: datetime) -> str:
     return f"; {day}: {error}" if error else ""
 
 
+# a creation time that cannot be, as the models judge it, is no first run
 _FIRST_RUNS: Final = """
-    select listed.source, min(runs.created_at) as created_at
+    select
+        listed.source,
+        min(runs.created_at) filter (
+            runs.created_at >= timestamptz '2015-01-01 00:00:00+00'
+            and runs.created_at <= runs.fetched_at + interval 48 hours
+        ) as created_at
     from (
         select run_id, source from ingestion_run_sources
         union
