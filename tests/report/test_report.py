@@ -20,8 +20,11 @@ from statsig_runs.report import frames, page, summary, words, write_summary_png
 from statsig_runs.report.frames import Marts
 from statsig_runs.report.grid import build_grid, build_overdue, say_day
 from statsig_runs.report.headline import build_flight_sentence
+from statsig_runs.report.reported import Volumes, say_loads
 from statsig_runs.report.shares import build_shares
 from statsig_runs.report.timeline import build_timeline
+from statsig_runs.warehouse import Warehouse
+from tests.support.published_runs import report
 from tests.support.report_runs import (
     HEALTHY,
     LONG_NAME,
@@ -35,6 +38,7 @@ from tests.support.report_runs import (
 )
 from tests.support.written_runs import at, history, payload
 
+TOLD_ERROR = r"QUERY_ERROR: no <b>column</b> `id`; <!channel> \x1b[31m\u202e@here"
 AHEAD = ("2026-11-22T06:00:00.000 enqueued", "2026-11-22T07:00:00.000 pulse_complete")
 
 
@@ -181,6 +185,7 @@ def of_date(**changes):
         "landing_lag_seconds": 5400.0, "is_landed": True, "state": "landed", "is_expected": True,
         "expected_by": at("2026-11-21T12:00:00"), "is_overdue": False,
         "row_count": None, "error_status": None, "error_message": None, "is_error_open": None,
+        "load_count": None,
     }  # fmt: skip
     return landed | changes
 
@@ -328,6 +333,88 @@ def test_every_failed_run_is_drawn(html, troubled):
     assert len(failed) == 21
     assert [run_id for run_id in failed if words.shorten(run_id, 80) not in ids] == []
     assert "21 runs failed in whole or in part since 2026-11-08" in ids
+
+
+@pytest.fixture(scope="module")
+def reported(published: Warehouse, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page of runs that the ingestion status has spoken of."""
+    folder = tmp_path_factory.mktemp("reported")
+    return write_page(published.require_published().file, folder / "report.html").read_text()
+
+
+def test_a_source_that_is_not_healthy_has_its_reason_and_an_empty_date_is_named(reported):
+    text = section(reported, "sources")
+    assert (
+        r"1 failed date, 1 error 14 Mar: QUERY_ERROR: no <b>column</b> `id`; <!channel> \x1b[31m\u202e@here xx" in text
+    )
+    assert "Metrics Incomplete empty: 10 Mar 31.0" in text
+
+
+def test_rows_of_each_date_are_drawn_and_drops_and_empty_dates_are_marked(reported):
+    text = section(reported, "rows").replace("\N{EN DASH}", "-")
+    assert "Rows of each date as the ingestion status reports them, Wed 21 Feb to Thu 14 Mar." in text
+    # nobody has said how many rows Events 2 has
+    charts = reported.split('<section id="rows"')[1].split("</section>")[0]
+    assert re.findall(r"<h3><bdi>([^<]*)", charts) == ["Metrics"]
+    keys = re.findall(r'<span class="key ([^"]*)">([^<]*)', charts)
+    assert keys == [
+        ("busy", "rows"),
+        ("bad", "far fewer than usual"),
+        ("bad cross", "empty"),
+        ("ink dashed", "usual on that weekday"),
+    ]
+    assert "Wed 6 Mar 1,000 - 2 Thu 7 Mar - - -" in text
+    assert "Sun 10 Mar - - 0" in text
+    assert "Wed 13 Mar 400 1,000 1" in text
+
+
+def test_what_was_loaded_again_is_counted_by_source(reported):
+    text = section(reported, "rows")
+    assert "5 loads of 4 sources and dates, 1 of them again. What is loaded again is billed again." in text
+    assert "Metrics 4 5 1 2024-03-06, 2 times From statsig.fct_source_date_reports" in text
+    assert 'aria-label="landed 6 h 00 min before the day ended, 1 run; 1,000 rows imported; loaded 2 times"' in reported
+
+
+def test_each_load_of_its_own_date_is_no_load_again():
+    def loads(load_count, date_count):
+        return say_loads(Volumes(frames={}, more=0, loads=[], date_count=date_count, load_count=load_count))
+
+    assert loads(1, 1) == "1 load of 1 source and date: each was loaded once."
+    assert loads(1_204, 12) == "1,204 loads of 12 sources and dates, 1,192 of them again."
+
+
+def test_a_failed_run_has_the_messages_of_its_failed_dates_while_it_ran(reported):
+    run = Reader(reported.split("<code><bdi>failed</bdi></code>")[1].split("</details>")[0]).text
+    assert run.count("_ERROR") == 1
+    assert (
+        r"2024-03-15 02:00 Events 2 14 Mar QUERY_ERROR: no <b>column</b> `id`; <!channel> \x1b[31m\u202e@here x" in run
+    )
+    assert len(run) < 800
+
+
+def test_the_errors_of_a_failed_run_come_before_its_other_messages_and_those_of_other_hours_and_dates_do_not(tmp_path):
+    runs = [day_of("Orders", f"2026-11-{day}", *HEALTHY) for day in (20, 21)]
+    runs.append(day_of("Orders", "2026-11-22", *RETRIED_IN_VAIN))  # 06:00 to 06:40, for the 21st
+    told = [report("Orders", "2026-11-21", f"STEP_{n}", 6, message=f"step {n}") for n in range(6)]
+    told += [
+        report("Orders", "2026-11-21", "QUERY_ERROR", 6, error_message="no such column"),
+        report("Orders", "2026-11-21", "EARLY_ERROR", 5),
+        report("Orders", "2026-11-21", "LATE_ERROR", 7),
+        report("Orders", "2026-11-20", "OTHER_ERROR", 30),
+    ]
+    published = build_published(tmp_path / "statsig_runs.duckdb", runs, messages=told)
+    html = write_page(published, tmp_path / "report.html").read_text()
+    [listed] = re.findall(r'<ul class="messages">.*?</ul>', html, re.DOTALL)
+    text = Reader(listed).text
+    assert "2026-11-22 06:00 Orders 21 Nov QUERY_ERROR: no such column" in text
+    assert text.count("STEP_") == 4
+    assert "and 2 more messages" in text
+    assert [word for word in ("EARLY", "LATE", "OTHER") if word in text] == []
+
+
+def test_without_a_word_of_the_ingestion_status_the_page_has_no_section_for_it(html):
+    assert 'href="#rows"' not in html
+    assert 'class="messages"' not in html
 
 
 def test_findings_are_told_in_words(html):
@@ -494,6 +581,8 @@ def test_another_schemas_marts_are_shown_under_its_name(troubled, tmp_path):
         raw = "select table_name from duckdb_tables() where schema_name = 'statsig_raw'"
         for (table,) in con.execute(raw).fetchall():
             con.execute(f"create table statsig_raw_web.{table} as from statsig_raw.{table}")
+        con.execute("create schema statsig_staging_web")
+        con.execute("create table statsig_staging_web.int_status_reports as from statsig_staging.int_status_reports")
     html = write_page(copy, tmp_path / "report.html", project="web").read_text()
     assert "statsig_web.source_status" in html
 

@@ -9,7 +9,17 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.support.report_runs import LONG_NAME, WRECKER, copy_marts, write_page
+from tests.support.published_runs import report
+from tests.support.report_runs import (
+    HEALTHY,
+    LONG_NAME,
+    RETRIED_IN_VAIN,
+    WRECKER,
+    build_published,
+    copy_marts,
+    day_of,
+    write_page,
+)
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright, which drives the browser, is not installed")
 
@@ -230,6 +240,57 @@ def test_a_hostile_name_is_inert_and_readable_in_table_grid_and_tooltip(visit, p
         "DIV",
         "DIV",
     ]
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a source whose warehouse says what means harm, and 100,000 characters of it."""
+    folder = tmp_path_factory.mktemp("told")
+    runs = [day_of("Orders", f"2026-11-{day:02d}", *HEALTHY) for day in range(1, 23)]
+    runs.append(day_of("Orders", "2026-11-23", *RETRIED_IN_VAIN))
+    harm = f"<script>window.harmed='yes'</script>{WRECKER}; <!channel>\x1b[31m"
+    days = ["2026-10-31", *(f"2026-11-{day:02d}" for day in range(1, 21))]
+    messages = [report("Orders", day, "IMPORT_SUCCESSFUL", rowCount=1000) for day in days]
+    messages.append(report("Orders", "2026-11-21", "IMPORT_SUCCESSFUL", rowCount=400))
+    messages.append(report("Orders", "2026-11-22", "QUERY_ERROR", 6, error_message=harm + "x" * 100_000))
+    published = build_published(folder / "statsig_runs.duckdb", runs, messages=messages)
+    return write_page(published, folder / "report.html")
+
+
+@WIDTHS
+def test_a_hostile_message_is_inert_and_cut_in_table_tooltip_and_run(visit, told, width):
+    tab = visit(told, width=width)
+    tab.evaluate("document.querySelectorAll('details').forEach((fold) => { fold.open = true; })")
+    beginning = "QUERY_ERROR: <script>window.harmed='yes'</script></script><img src=x onerror="
+    for place in (".sources .reason bdi", ".run .messages bdi:last-child"):
+        shown = tab.locator(place).first.inner_text()
+        assert shown.startswith(beginning)
+        assert shown.endswith("…")
+        assert len(shown) <= 300
+        assert r"\u202egnp.exe\u202c" in shown
+    tab.locator(".grid td.f").hover()
+    lines = tab.locator("#tip").inner_text().split("\n")
+    assert lines[-1].startswith(beginning)
+    assert tab.locator("#tip *").evaluate_all(
+        "(all) => all.every((part) => ['B', 'BDI', 'DIV'].includes(part.tagName))"
+    )
+    assert tab.evaluate("window.harmed") is None
+    assert tab.locator("img, iframe, object").count() == 0
+    assert tab.locator("script").count() == 1
+    assert tab.complaints == []
+    assert tab.requests == [told.as_uri()]
+    assert tab.evaluate("document.documentElement.scrollWidth") == width
+    assert told.stat().st_size < 250_000
+
+
+def test_a_drop_in_volume_is_drawn_in_another_colour_than_the_other_dates(visit, told):
+    tab = visit(told)
+    heights = """(bars, colour) => bars.filter((bar) => bar.getAttribute('fill').includes(colour))
+        .map((bar) => Math.round(bar.getBoundingClientRect().height)).filter((height) => height > 1)"""
+    bars = tab.locator("#rows .chart svg path[fill]")
+    usual, [drop] = bars.evaluate_all(heights, "--busy"), bars.evaluate_all(heights, "--bad")
+    assert len(usual) == 21
+    assert 0.38 < drop / max(usual) < 0.42
 
 
 def test_a_right_to_left_name_turns_nothing_but_itself(visit, pages):

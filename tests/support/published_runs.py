@@ -6,7 +6,7 @@ Metrics     incomplete: twenty runs of one hour, the last on 14 March at 02:00; 
 HOSTILE, LONG    began at 08:00, never finished
 
 The ingestion status says why 14 March of Events 2 failed, that 10 March of Metrics landed without data, and that its
-13 March came with 400 rows, where Wednesdays have 1,000.
+13 March came with 400 rows, where Wednesdays have 1,000. It loaded 6 March twice.
 """
 
 from __future__ import annotations
@@ -96,6 +96,7 @@ def all_messages() -> list[tuple[dict, datetime]]:
             report("Metrics", day, "IMPORT_SUCCESSFUL", rowCount=1000)
             for day in ("2024-02-21", "2024-02-28", "2024-03-06")
         ),
+        report("Metrics", "2024-03-06", "IMPORT_SUCCESSFUL", hour=3, rowCount=1000),
         report("Metrics", "2024-03-13", "IMPORT_SUCCESSFUL", rowCount=400),
     ]
     return [(message, NOW) for message in told]

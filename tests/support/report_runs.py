@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -64,9 +64,9 @@ def troubled_runs() -> list[dict]:
     return [*runs, late]
 
 
-def build_published(path: Path, runs: list[dict], as_of: datetime = AS_OF) -> Path:
-    """A file with the marts of these runs, as a sync would have published it."""
-    load(path, [(run, as_of) for run in runs])
+def build_published(path: Path, runs: list[dict], as_of: datetime = AS_OF, messages: Iterable[dict] = ()) -> Path:
+    """A file with the marts of these runs and messages, as a sync would have published it."""
+    load(path, [(run, as_of) for run in runs], messages=[(message, as_of) for message in messages])
     build(path)
     return path
 

@@ -27,7 +27,7 @@ _REPORTED_DAYS: Final = 28
 
 # overdue: the dates that `source_status` counts, which looks back over `completeness_days`
 # unsuccessful: why a source is not healthy is how its newest unsuccessful bucket ended
-# reasons: which date the newest open error is of; where several dates say the same, the one that is called unsuccessful
+# reasons: an open error of the date that is called unsuccessful, else of an overdue one, else the newest
 # troubles: since when, the first error or the last event of the oldest unsuccessful bucket after the newest success
 _SOURCES: Final = """
     with overdue as (
@@ -68,17 +68,19 @@ _SOURCES: Final = """
     ),
     reasons as (
         select
-            source, reports.date_stamp as last_error_date_stamp,
+            source, reports.date_stamp, reports.error_status, reports.error_message,
             row_number() over (
                 partition by source
-                order by reports.date_stamp is not distinct from unsuccessful.date_stamp desc, error_at desc nulls last,
-                    reports.date_stamp desc
-            ) as newest_first
+                order by
+                    consecutive_failures > 0 and reports.date_stamp is not distinct from unsuccessful.date_stamp desc,
+                    dates.is_overdue is true and reports.date_stamp >= oldest_overdue_date desc,
+                    error_at desc nulls last, reports.date_stamp desc
+            ) as position
         from fct_source_date_reports as reports
         inner join source_status using (source)
+        left join fct_date_freshness as dates using (source, date_stamp)
         left join unsuccessful using (source)
-        where is_error_open and error_status is not distinct from last_error_status
-            and error_message is not distinct from last_error_message
+        where is_error_open and health <> 'healthy'
     ),
     endings as (
         select events.source, max_by(events.status, events.event_index) as status
@@ -101,7 +103,9 @@ _SOURCES: Final = """
         coalesce(overdue_dates, []) as overdue_dates,
         coalesce(empty_dates, []) as empty_dates,
         coalesce(volume_drops, []) as volume_drops,
-        last_error_date_stamp,
+        reasons.date_stamp as reason_date_stamp,
+        reasons.error_status as reason_status,
+        reasons.error_message as reason_message,
         troubled_since,
         unsuccessful.run_id as unsuccessful_run_id,
         unsuccessful.date_stamp as unsuccessful_date_stamp,
@@ -113,7 +117,7 @@ _SOURCES: Final = """
     left join troubles using (source)
     left join unsuccessful using (source)
     left join endings using (source)
-    left join reasons on source_status.source = reasons.source and reasons.newest_first = 1
+    left join reasons on source_status.source = reasons.source and reasons.position = 1
     order by
         list_position($healths, health), overdue_date_count desc, last_succeeded_at nulls first, source_status.source
 """
@@ -141,9 +145,9 @@ def read_sources(connection: duckdb.DuckDBPyConnection) -> list[Row]:
     Each has more columns. `overdue_dates` are those of the last `completeness_days`, oldest first, each with its
     `date_stamp`, `expected_by` and `state`. `empty_dates` are the dates of the last 28 days that landed without data,
     `volume_drops` those that came with far fewer rows than usual (`date_stamp`, `row_count`, `ratio`).
-    `last_error_date_stamp` is the date of the newest open error, which a healthy one may have too. Null for a healthy
-    one are `troubled_since` and how its newest unsuccessful bucket ended: `unsuccessful_run_id`,
-    `unsuccessful_date_stamp`, `unsuccessful_status`.
+    Null for a healthy one are `troubled_since`, how its newest unsuccessful bucket ended (`unsuccessful_run_id`,
+    `unsuccessful_date_stamp`, `unsuccessful_status`), and an error that no load has followed (`reason_date_stamp`,
+    `reason_status`, `reason_message`): that of the unsuccessful date, else of an overdue one, else the newest.
 
     Args:
         connection: of `published.reading`.

@@ -82,8 +82,8 @@ def fetch_rows(
     except (duckdb.CatalogException, duckdb.BinderException) as error:
         cause = str(error).partition("\n")[0]
         raise StorageError(
-            f"The published copy lacks what this version reads, so another version wrote it: {cause}\n"
-            "Run `statsig-runs sync`, or `statsig-runs transform`: it builds the marts and publishes them anew."
+            "Another version of statsig-runs wrote the published copy. The next `statsig-runs sync` writes it anew. "
+            f"What it lacks: {cause}"
         ) from None
     names = [column[0] for column in cursor.description or ()]
     return [dict(zip(names, map(_in_utc, row), strict=True)) for row in cursor.fetchall()]

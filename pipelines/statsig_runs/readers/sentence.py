@@ -125,7 +125,7 @@ def say_dates(dates: Sequence[date], year: int) -> str:
 
 
 def open_error(source: Row, year: int) -> tuple[str, str]:
-    """`14 Mar` and `DOWNLOAD_ERROR: no such table`: the newest open error of a source that is not healthy.
+    """`14 Mar` and `DOWNLOAD_ERROR: no such table`: why a source is not healthy, as far as the ingestion status says.
 
     Args:
         source: a row of `health.read_sources`.
@@ -134,10 +134,9 @@ def open_error(source: Row, year: int) -> tuple[str, str]:
     Returns:
         The date it was reported for, and the error; two empty texts where there is none.
     """
-    day = source["last_error_date_stamp"]
-    if source["health"] == "healthy" or day is None:
+    if source["reason_date_stamp"] is None:
         return "", ""
-    return say_dates([day], year), reason(source["last_error_message"], source["last_error_status"])
+    return say_dates([source["reason_date_stamp"]], year), reason(source["reason_message"], source["reason_status"])
 
 
 def _pieces(first: date, last: date) -> list[tuple[date, date]]:

@@ -170,11 +170,11 @@ def _empty(source: Row, year: int) -> str:
 
 
 def _reason(source: Row, year: int) -> str:
-    """The newest open error, with the date it was reported for unless that is the one called unsuccessful."""
+    """An open error, with the date it was reported for unless that is the one called unsuccessful."""
     day, error = open_error(source, year)
     if not error:
         return ""
-    is_why = source["consecutive_failures"] and source["last_error_date_stamp"] == source["unsuccessful_date_stamp"]
+    is_why = source["consecutive_failures"] and source["reason_date_stamp"] == source["unsuccessful_date_stamp"]
     return f"why: {error}" if is_why else f"reported for {day}: {error}"
 
 

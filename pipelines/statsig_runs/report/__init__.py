@@ -1,6 +1,7 @@
 """The page for people: one self-contained HTML file, and its summary as a picture, from the published marts.
 
     frames    the marts as rows and frames      (knows SQL, no HTML)
+    reported  what the ingestion status said of rows, loads and failed runs
     words     numbers, times and names as text  (knows neither)
     grid, timeline, charts                      the three kinds of figure
     headline                                    the second sentence

@@ -116,6 +116,40 @@ def draw_duration(frame: pd.DataFrame, title: str, *, is_weekly: bool) -> Chart:
     )
 
 
+def draw_rows(frame: pd.DataFrame, source: str) -> Chart:
+    """Rows of one source by date; `frame` has a row per day with `rows`, `expected`, `drop`, `empty` and `loads`."""
+    frame = _place(frame, is_weekly=False)
+    frame["usual"] = frame["rows"].where(frame["drop"] == 0).fillna(0)
+    frame["dropped"] = frame["rows"].where(frame["drop"] == 1).fillna(0)
+    frame["void"] = (frame["empty"] * 0).where(frame["empty"] == 1)
+    bars = _stack(
+        frame,
+        {"usual": "busy", "dropped": "bad"},
+        axis=_y_axis(labelExpr="datum.value ? format(datum.value, '~s') : '0'"),
+    )
+    keys = [("busy", "rows")]
+    if frame["drop"].any():
+        keys.append(("bad", "far fewer than usual"))
+    if frame["empty"].any():
+        bars.append(
+            alt.Chart().mark_point(shape="cross", angle=45, filled=True, size=60, color="var(--bad)").encode(y="void:Q")
+        )
+        keys.append(("bad cross", "empty"))
+    if frame["expected"].notna().any():
+        bars.append(
+            alt.Chart().mark_line(color="var(--ink)", strokeWidth=1.2, strokeDash=[4, 3]).encode(y="expected:Q")
+        )
+        keys.append(("ink dashed", "usual on that weekday"))
+    return _finish(
+        bars,
+        frame,
+        source,
+        keys=keys,
+        columns={"rows": "rows", "expected": "usual on that weekday", "loads": "loads"},
+        say=lambda number: "–" if number != number else words.count(number),  # noqa: PLR0124, RUF001  not a number
+    )
+
+
 def _place(frame: pd.DataFrame, *, is_weekly: bool) -> pd.DataFrame:
     """The frame with the place of each day or week in time.
 
@@ -131,16 +165,17 @@ def _place(frame: pd.DataFrame, *, is_weekly: bool) -> pd.DataFrame:
     return frame.assign(begin=begin, middle=middle, end=begin + length, named_at=named_at, label=label, **bar)
 
 
-def _stack(frame: pd.DataFrame, kinds: dict[str, str]) -> list[alt.Chart]:
+def _stack(frame: pd.DataFrame, kinds: dict[str, str], axis: alt.Axis | None = None) -> list[alt.Chart]:
     """Bars of several kinds, the first at the bottom; adds the columns `below` and `to_…`."""
     frame["below"] = 0
     tops = frame[list(kinds)].cumsum(axis=1)
-    scale = alt.Scale(domain=[0, max(_SMALLEST_TOP, int(tops.to_numpy().max()))], nice=True)
+    highest = frame["expected"].max() if "expected" in frame else 0
+    scale = alt.Scale(domain=[0, max(_SMALLEST_TOP, float(tops.to_numpy().max()), highest)], nice=True)
     layers: list[alt.Chart] = []
     floor = "below"
     for kind, colour in kinds.items():
         frame[f"to_{kind}"] = tops[kind]
-        y = alt.Y(f"{floor}:Q", scale=scale, axis=_y_axis(tickMinStep=1))
+        y = alt.Y(f"{floor}:Q", scale=scale, axis=axis or _y_axis(tickMinStep=1))
         layers.append(alt.Chart().mark_rect(color=f"var(--{colour})").encode(y=y, y2=f"to_{kind}:Q", x2="bar_end:T"))
         floor = f"to_{kind}"
     return layers

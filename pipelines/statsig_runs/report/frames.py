@@ -79,7 +79,7 @@ def read_marts(con: duckdb.DuckDBPyConnection, *, with_details: bool = True) -> 
     marts.unjudged_count = sum(run["is_late"] is None for run in in_flight)
     marts.freshness = fetch_rows(
         con,
-        """select freshness.*, error_status, is_error_open
+        """select freshness.*, error_status, is_error_open, load_count
         from fct_date_freshness as freshness left join fct_source_date_reports using (source, date_stamp)
         where date_stamp between ? and ? order by date_stamp""",
         [since, as_of.date() + AHEAD],

@@ -153,6 +153,8 @@ def _cell(row: Row | None) -> tuple[str, str]:
             told.append(f"expected by {minute(row['expected_by'])} UTC")
     if state != "empty" and 1 <= (row["row_count"] or 0) <= MOST_ROWS:
         told.append(words.count(row["row_count"], "row imported", "rows imported"))
+    if (row["load_count"] or 0) > 1:
+        told.append(f"loaded {row['load_count']:,} times")
     if not row["is_landed"] and row["is_error_open"]:
         # a semicolon of the message ends no line
         told.append(reason(row["error_message"], row["error_status"]).replace("; ", ";\N{NO-BREAK SPACE}"))

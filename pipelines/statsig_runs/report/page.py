@@ -23,6 +23,7 @@ from statsig_runs.report import words
 from statsig_runs.report.frames import Marts, read_marts, read_timelines
 from statsig_runs.report.grid import build_grid, build_overdue, say_day
 from statsig_runs.report.headline import build_flight_sentence
+from statsig_runs.report.reported import Volumes, read_messages, read_volumes, say_loads
 from statsig_runs.report.shares import build_shares
 from statsig_runs.report.timeline import build_timeline, group_rows
 from statsig_runs.whole_files import write_whole
@@ -72,14 +73,17 @@ def write_report(connection: duckdb.DuckDBPyConnection, output: Path) -> Path:
         "day": _day(marts),
         "shares": build_shares(marts.stage_medians),
         **_charts(marts),
+        **_volumes(read_volumes(connection, marts)),
     }
     runs = {run["run_id"]: run for of in (marts.last_runs, marts.slowest, marts.most_retried) for run in of}
     runs |= {run["run_id"]: run for run in marts.failed_runs if run["run_id"] not in runs}
     attempts, buckets = map(group_rows, read_timelines(connection, list(runs)))
+    year = marts.as_of.year if marts.as_of else 0
+    messages = read_messages(connection, marts.schema, list(runs.values()), year)
     about["sources_of"] = {run_id: sorted({bucket["source"] for bucket in of}) for run_id, of in buckets.items()}
     without_timelines = template.render(about, **_arrange(marts, runs, {}))
     budget = PAGE_BYTES - len(without_timelines.encode())
-    timelines = _draw(environment, marts, runs, attempts, buckets, budget)
+    timelines = _draw(environment, marts, runs, attempts, buckets, messages, budget)
     write_whole(output, template.render(about, **_arrange(marts, runs, timelines)).encode())
     return output
 
@@ -135,12 +139,22 @@ def _charts(marts: Marts) -> dict[str, Any]:
     }
 
 
+def _volumes(volumes: Volumes | None) -> dict[str, Any]:
+    if volumes is None:
+        return {"volumes": None}
+    from statsig_runs.report import charts
+
+    drawn = [charts.draw_rows(frame, words.shorten(source, 40)) for source, frame in volumes.frames.items()]
+    return {"volumes": volumes, "volume_charts": drawn, "loads": say_loads(volumes)}
+
+
 def _draw(
     environment: jinja2.Environment,
     marts: Marts,
     runs: dict[str, Row],
     attempts: dict[str, list[Row]],
     buckets: dict[str, list[Row]],
+    messages: dict[str, list[Row]],
     budget: int,
 ) -> dict[str, tuple[str, str]]:
     """Anchor and timeline of each run in turn, until they weigh `budget` bytes."""
@@ -148,7 +162,7 @@ def _draw(
     drawn = {}
     for number, (run_id, run) in enumerate(runs.items(), start=1):
         shown = build_timeline(run, attempts.get(run_id, []), buckets.get(run_id, []), marts.as_of or run["fetched_at"])
-        html = macro(shown, f"run{number}")
+        html = macro(shown, f"run{number}", messages.get(run_id, []))
         budget -= len(html.encode())
         if budget < 0:
             break
