@@ -141,7 +141,7 @@ def size_of(warehouse: Warehouse) -> int | None:
         return sum(
             sum(delta.get_add_actions(flatten=True)["size_bytes"].to_pylist()) for delta in tables_of_lake if delta
         )
-    if warehouse.published:
+    if warehouse.destination.file:
         warehouse.publish()
         return warehouse.published.file.stat().st_size
     return None

@@ -9,11 +9,16 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from statsig_runs.warehouse import Warehouse
 from tests.support.published_runs import all_messages, all_runs, publish
 from tests.support.report_runs import build_troubled
+
+# how long an example takes says what else the machine does
+hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("untimed")
 
 SHARED = ("troubled", "published", "without_runs", "duckdb_file")
 """Costly fixtures of a session whose tests, in several files, take little time besides."""

@@ -46,7 +46,7 @@ def test_the_source_loads_into_a_pipeline_of_ones_own(tmp_path: Path) -> None:
 
 
 def test_a_notebook_reads_the_published_copy(published: Warehouse, tmp_path: Path) -> None:
-    told = run("notebook.py", tmp_path, str(published.require_published().file))
+    told = run("notebook.py", tmp_path, str(published.published.file))
     assert told[1].startswith("stage")
     assert [line.split() for line in told if line.startswith("Events 2")] == [["Events", "2", "2", "1", "0"]]
     assert told[-1] == "As of 2024-03-15 09:00:00+00:00"

@@ -19,12 +19,12 @@ MARTS = re.findall(r"\*\*`(\w+)`\*\*", README)
 
 @pytest.mark.parametrize("sql", [*SQL, *RAW_SQL])
 def test_every_query_of_the_readme_runs_as_it_stands_in_a_plain_duckdb(published: Warehouse, sql: str) -> None:
-    with duckdb.connect(published.require_published().file, read_only=True) as connection:
+    with duckdb.connect(published.published.file, read_only=True) as connection:
         connection.execute(sql).fetchall()
 
 
 def test_every_mart_and_raw_table_has_an_example(published: Warehouse) -> None:
-    with published.require_published().open() as connection:
+    with published.published.open() as connection:
         found = connection.execute(
             "select schema_name, table_name from (select schema_name, table_name from duckdb_tables() "
             "union all select schema_name, view_name from duckdb_views() where not internal) "

@@ -78,6 +78,7 @@ class Settings:
     volume_drop_ratio: float
     project: str
     destination: str
+    publish_days: float
     status: bool
     checks: Checks
     slack_incoming_hook: str | None = field(repr=False)
@@ -147,6 +148,8 @@ def load_settings(**overrides: Any) -> Settings:
     if not (values["settle_days"] <= _LONGEST_DAYS and values["settle_hours"] <= _LONGEST_DAYS * 24):  # nor `nan`
         raise ConfigurationError(f"settle_days and settle_hours cannot be longer than {_LONGEST_DAYS:,} days.")
     _check_days(values["day_utc_offset_hours"], values["overdue_grace_hours"], values["completeness_days"])
+    if not 0 < values["publish_days"] <= _LONGEST_DAYS:
+        raise ConfigurationError(f"publish_days must be above 0, to {_LONGEST_DAYS:,}, not {values['publish_days']:g}.")
     if not 0 <= values["volume_drop_ratio"] <= 1:
         raise ConfigurationError(f"volume_drop_ratio must be from 0 to 1, not {values['volume_drop_ratio']:g}.")
     _check_project(values["project"])
@@ -184,11 +187,10 @@ _LONGEST_DAYS: Final = 36_500
 _FARTHEST_ZONE: Final = 14
 """Hours from UTC: no calendar day of the world begins earlier or later."""
 _PROJECT: Final = re.compile("[A-Za-z0-9_]+")
-SECRETS: Final = {"api_key", "slack_incoming_hook"}
+_SECRETS: Final = {"api_key", "slack_incoming_hook"}
 
 
-def full_name(name: str) -> str:
-    """A setting's name with its sections."""
+def _path(name: str) -> str:
     return f"runtime.{name}" if name == "slack_incoming_hook" else f"{SECTION}.{name}"
 
 
@@ -198,7 +200,7 @@ def _types(of: type) -> dict[str, Any]:
 
 
 SETTINGS: Final = frozenset(
-    map(full_name, (*_types(Settings), *(f"checks.{name}" for name in (*_types(Checks), "sources"))))
+    map(_path, (*_types(Settings), *(f"checks.{name}" for name in (*_types(Checks), "sources"))))
 )
 """Every setting by its whole name."""
 
@@ -206,18 +208,18 @@ SETTINGS: Final = frozenset(
 def _read(name: str, kind: Any, override: Any = None) -> Any:
     import dlt
 
-    path = full_name(name)
+    path = _path(name)
     value = override
     if value is None:
-        value = (dlt.secrets if name in SECRETS else dlt.config).get(path)
-    return None if value is None else _convert(value, kind, path, is_secret=name in SECRETS)
+        value = (dlt.secrets if name in _SECRETS else dlt.config).get(path)
+    return None if value is None else _convert(value, kind, path, is_secret=name in _SECRETS)
 
 
 def _read_sources() -> dict[str, SourceChecks] | None:
     """A table for each source; in the environment, all of them as one JSON object."""
     import dlt
 
-    path = full_name("checks.sources")
+    path = _path("checks.sources")
     tables: Any = dlt.config.get(path)
     if tables is None:
         return None

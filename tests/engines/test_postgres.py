@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -9,12 +10,13 @@ from urllib.parse import quote
 
 import pytest
 
-from statsig_runs.errors import ConfigurationError
 from statsig_runs.plan import Progress
 from statsig_runs.schemas import Schemas
 from statsig_runs.warehouse import Warehouse, open_warehouse
+from tests.engines.conftest import read_duckdb
 from tests.support.odd_times import odd_runs
 from tests.support.postgres_server import PASSWORD, USER
+from tests.support.published_runs import PATIENT, run_command
 from tests.support.two_syncs import NOW, Table, differences, sync, sync_twice
 
 psycopg2 = pytest.importorskip("psycopg2", reason="the extra `postgres` is not installed")
@@ -114,6 +116,35 @@ def test_the_password_is_in_no_file(folder: Path) -> None:
         assert [file for file, content in contents.items() if form.encode() in content] == []
 
 
-def test_what_reads_the_published_copy_says_that_there_is_none(folder: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r"the marts are in postgres at 127\.0\.0\.1:\d+/two_projects"):
-        warehouse_of(folder, "shop").require_published().open()
+@pytest.mark.usefixtures("folder")
+def test_the_published_copy_has_every_row_of_both_projects(duckdb_marts: dict[str, Table], folder: Path) -> None:
+    copy = warehouse_of(folder, "shop").published.file
+
+    assert differences(duckdb_marts, read_duckdb(copy, "statsig_shop").__getitem__) == {}
+    assert len(read_duckdb(copy, "statsig_forum")["fct_runs"][1]) == 18 + len(ODD)
+
+
+def test_a_reader_needs_no_credentials_and_says_where_the_copy_is_from(folder: Path) -> None:
+    project = {"SOURCES__STATSIG_RUNS__PROJECT": "shop", "SOURCES__STATSIG_RUNS__DESTINATION": "postgres", **PATIENT}
+    database = ("--database", str(folder / "statsig_runs.duckdb"))
+    told = {
+        name: run_command(folder, name, *rest, *database, **project)
+        for name, *rest in (["status"], ["check"], ["report"], ["query", "from fct_runs"], ["export", "marts"])
+    }
+
+    assert {name: done.code for name, done in told.items()} == {**dict.fromkeys(told, 0), "check": 5}
+    assert {name: done.err for name, done in told.items() if name != "check"} == dict.fromkeys({*told} - {"check"}, "")
+    words = " ".join(told["status"].out.split())
+    assert re.search(
+        r"This is a copy of postgres at 127.0.0.1:\d+/two_projects with the runs created since 1926", words
+    )
+    assert "all are there, in the schema statsig_shop." in words
+    assert (folder / "published" / "statsig_runs.html").exists()
+
+
+def test_a_copy_of_another_place_than_syncs_go_to_is_said(folder: Path) -> None:
+    elsewhere = {"SOURCES__STATSIG_RUNS__PROJECT": "shop", "SOURCES__STATSIG_RUNS__DESTINATION": "snowflake"}
+    done = run_command(folder, "status", "--database", str(folder / "statsig_runs.duckdb"), **elsewhere)
+
+    assert done.code == 0
+    assert "The setting `destination` is snowflake, and nothing was published from there yet" in done.err

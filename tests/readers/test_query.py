@@ -197,7 +197,7 @@ def test_a_copy_of_another_project_says_which_setting_to_check(published: Wareho
 def test_a_copy_that_is_no_database_is_a_storage_error(tmp_path: Path):
     warehouse = open_warehouse(tmp_path / "x.duckdb")
     warehouse.prepare()
-    warehouse.require_published().file.write_text("no database at all")
+    warehouse.published.file.write_text("no database at all")
     with pytest.raises(StorageError, match="cannot be read"), reading(warehouse):
         pass
 
@@ -283,14 +283,14 @@ def test_a_query_reads_and_does_nothing_else(
     monkeypatch.chdir(tmp_path)
     Path("other.csv").write_text("a\n1\n")
     duckdb.connect("other.duckdb").close()
-    before = published.require_published().file.read_bytes()
+    before = published.published.file.read_bytes()
     with reading(published) as connection:
         shut_off(connection, Path("answer.parquet"))
         with pytest.raises(ConfigurationError) as caught:
             list(Answer(connection, sql).batches())
     assert re.search("--allow-files|only `sync`, `replay` and `transform` write|read-only mode", str(caught.value))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["other.csv", "other.duckdb"]
-    assert published.require_published().file.read_bytes() == before
+    assert published.published.file.read_bytes() == before
 
 
 @pytest.mark.parametrize(

@@ -173,6 +173,7 @@ def test_without_runs_it_says_what_to_do(without_runs: Warehouse):
         "sources": [],
         "in_flight": [],
         "last_load": None,
+        "origin": None,
     }
 
 

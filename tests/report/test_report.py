@@ -339,7 +339,7 @@ def test_every_failed_run_is_drawn(html, troubled):
 def reported(published: Warehouse, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The page of runs that the ingestion status has spoken of."""
     folder = tmp_path_factory.mktemp("reported")
-    return write_page(published.require_published().file, folder / "report.html").read_text()
+    return write_page(published.published.file, folder / "report.html").read_text()
 
 
 def test_a_source_that_is_not_healthy_has_its_reason_and_an_empty_date_is_named(reported):

@@ -41,15 +41,17 @@ def sync_twice(warehouse: Warehouse) -> Loader:
 
 
 def sync(warehouse: Warehouse, moments: Sequence[datetime], *, runs: int = 120, seed: int = 1) -> Loader:
-    """Load and build these runs as they were at each of these moments."""
+    """Load and build these runs as they were at each of these moments; and publish where that is no copy of a file."""
     settings = load_settings()
     with warehouse.writing() as loader:
         for number, moment in enumerate(moments):
             loader.repair()
             loader.load(outcomes_as_of(moment, runs, seed), Progress(as_of=moment))
             loader.record(load_record(moment, number))
-            build(warehouse, settings)
+            built = build(warehouse, settings)
             loader.note({**load_record(moment, number), "model_seconds": 2.25})
+            if window := warehouse.window(built.marts, loader, days=36_500):
+                warehouse.publish(window)
     return loader
 
 

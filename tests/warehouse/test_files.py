@@ -52,14 +52,14 @@ def test_two_databases_in_one_folder_share_no_file(tmp_path: Path) -> None:
     files = []
     for name in ("runs.duckdb", "runs.db", "runs", "demo.duckdb", "runs.2.duckdb"):
         warehouse = open_warehouse(tmp_path / name)
-        published = warehouse.require_published()
+        published = warehouse.published
         files += [warehouse.database, warehouse.state, published.file, published.report, warehouse.docs]
     assert len(set(files)) == 25
 
 
 def test_the_pages_have_the_name_of_their_database(tmp_path: Path) -> None:
     warehouse = open_warehouse(tmp_path / "demo.duckdb")
-    assert warehouse.require_published().report == tmp_path / "published" / "demo.html"
+    assert warehouse.published.report == tmp_path / "published" / "demo.html"
     assert warehouse.docs == tmp_path / "published" / "demo.docs.html"
 
 
@@ -75,7 +75,7 @@ def test_a_lost_database_is_not_taken_back_from_a_damaged_copy_and_what_is_told_
     tmp_path: Path, kind: str
 ) -> None:
     warehouse = make(tmp_path)
-    copy = warehouse.require_published().file
+    copy = warehouse.published.file
     backup = copy.read_bytes()
     damage(copy, kind)
     warehouse.database.unlink()
@@ -104,7 +104,7 @@ def test_a_damaged_database_is_taken_back_from_the_copy_by_the_commands_that_are
 @pytest.mark.parametrize("is_published", [True, False])
 def test_where_nothing_whole_is_left_the_commands_that_are_told_begin_anew(tmp_path: Path, is_published: bool) -> None:
     warehouse = make(tmp_path)
-    copy = warehouse.require_published().file
+    copy = warehouse.published.file
     damage(warehouse.database, "another file")
     if is_published:
         damage(copy, "cut off")

@@ -41,7 +41,7 @@ def test_the_models_are_built_and_published_in_a_folder_that_all_stumble_over(tm
         loader.load([accept(payload(), NOW)], Progress(as_of=NOW))
         build(warehouse, load_settings())
         warehouse.publish()
-    with warehouse.require_published().open() as connection:
+    with warehouse.published.open() as connection:
         assert connection.execute("select count(*) from statsig.fct_runs").fetchone() == (1,)
 
 

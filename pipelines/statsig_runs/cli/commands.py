@@ -13,7 +13,6 @@ from typing import Any, NoReturn
 import click
 
 from statsig_runs.cli.common import DATABASE, common, open_project, regular_file, to_destination
-from statsig_runs.cli.diagnosis import DIAGNOSIS
 from statsig_runs.cli.readers import READERS
 from statsig_runs.cli.surroundings import prepare
 from statsig_runs.cli.wait import wait_for
@@ -179,9 +178,9 @@ def transform(database: Path, *, destination: str | None, full_refresh: bool) ->
     from statsig_runs.job.refresh import build
 
     warehouse, settings = open_project(database, destination=destination)
-    with warehouse.writing():
+    with warehouse.writing() as loader:
         built = build(warehouse, settings, full_refresh=full_refresh)
-        warehouse.publish()
+        warehouse.publish(warehouse.window(built.marts, loader, settings.publish_days))
     click.echo(f"{built.model_count} models built, {built.test_count} tests passed, {built.seconds:.1f} s.")
     click.echo(f"Published: {warehouse.readers_place}")
 
@@ -288,7 +287,7 @@ def simulate(**options: Any) -> None:
         raise ConfigurationError(str(error)) from None
 
 
-for command in (*READERS, *DIAGNOSIS, wait_for):
+for command in (*READERS, wait_for):
     cli.add_command(command)
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ def query(database: Path, sql: str, parquet: Path | None, *, as_csv: bool, as_js
     A query only reads: it changes nothing in the copy, and touches no other file, database or address unless
     --allow-files is given.
     """
-    from statsig_runs.readers.published import reading
+    from statsig_runs.readers.published import read_origin_of, reading
     from statsig_runs.readers.query import (
         ROWS_SHOWN,
         Answer,
@@ -71,8 +71,9 @@ def query(database: Path, sql: str, parquet: Path | None, *, as_csv: bool, as_js
     if as_csv + as_json + (parquet is not None) > 1:
         raise click.UsageError("Choose one of --csv, --json and --parquet.")
     sql = _read_stdin() if sql == "-" else _as_text(sql)
-    warehouse, _ = open_project(database)
+    warehouse, settings = open_project(database, is_reader=True)
     with reading(warehouse) as connection:
+        origin = read_origin_of(warehouse, connection, settings.destination)
         if not allow_files:
             shut_off(connection, parquet)
         if parquet:
@@ -91,6 +92,8 @@ def query(database: Path, sql: str, parquet: Path | None, *, as_csv: bool, as_js
             sys.stdout.flush()
         except BrokenPipeError:  # who reads our output, `head` perhaps, has seen enough
             return
+        if origin and sys.stderr.isatty():
+            click.echo(f"This is {origin}.", err=True)
         if not is_whole:
             click.echo(f"Only the first {ROWS_SHOWN:,} rows are shown; --csv, --json or --parquet have all.", err=True)
 
@@ -128,10 +131,11 @@ def export(database: Path, folder: Path, file_format: str) -> None:
     their rows and columns, when they were written and the fetch that they are as of.
     """
     from statsig_runs.readers.export import export_marts
-    from statsig_runs.readers.published import reading
+    from statsig_runs.readers.published import read_origin_of, reading
 
-    warehouse, _ = open_project(database)
+    warehouse, settings = open_project(database, is_reader=True)
     with reading(warehouse) as connection:
+        read_origin_of(warehouse, connection, settings.destination)
         manifest = export_marts(connection, warehouse.schemas.marts, folder, file_format)
     rows = sum(table["rows"] for table in manifest["tables"])
     click.echo(
@@ -148,13 +152,14 @@ def status(database: Path, *, as_json: bool) -> None:
     Health of each source, the worst first; what is in flight and whether it is late; the last load; how fresh all
     this is.
     """
-    from statsig_runs.readers.published import reading
+    from statsig_runs.readers.published import read_origin_of, reading
     from statsig_runs.readers.status import lines, read_status, to_json
 
-    warehouse, settings = open_project(database)
+    warehouse, settings = open_project(database, is_reader=True)
     with reading(warehouse) as connection:
-        published_at = datetime.fromtimestamp(warehouse.require_published().file.stat().st_mtime, UTC)
-        found = read_status(connection, published_at)
+        origin = read_origin_of(warehouse, connection, settings.destination)
+        published_at = datetime.fromtimestamp(warehouse.published.file.stat().st_mtime, UTC)
+        found = read_status(connection, published_at, origin)
     now, max_hours = datetime.now(UTC), settings.checks.max_hours_since_load
     if as_json:
         _print_json(to_json(found, now, max_hours))
@@ -183,13 +188,14 @@ def check(database: Path, *, as_json: bool, notify: bool) -> None:
     from statsig_runs.readers.display import plain
     from statsig_runs.readers.health import read_sources
     from statsig_runs.readers.notify import check_hook
-    from statsig_runs.readers.published import newest_fetch, reading
+    from statsig_runs.readers.published import newest_fetch, read_origin_of, reading
     from statsig_runs.readers.sentence import build_answer
 
-    warehouse, settings = open_project(database)
+    warehouse, settings = open_project(database, is_reader=True)
     hook = check_hook(settings.slack_incoming_hook) if notify else None
     now = datetime.now(UTC)
     with reading(warehouse) as connection:
+        read_origin_of(warehouse, connection, settings.destination)
         results = run_checks(connection, settings.checks, now)
         as_of, sources = newest_fetch(connection), read_sources(connection)
     sentence = build_answer(as_of, sources, now, settings.checks.max_hours_since_load)
@@ -254,13 +260,14 @@ def _print_lines(lines: Iterable[tuple[str, str]]) -> None:
 )
 def report(database: Path, output: Path | None, png: Path | None, *, and_open: bool) -> None:
     """Write the page for people: one offline HTML file from the published copy."""
-    from statsig_runs.readers.published import reading
+    from statsig_runs.readers.published import read_origin_of, reading
     from statsig_runs.report import write_report, write_summary_png
 
-    warehouse, _ = open_project(database)
-    page = output or warehouse.require_published().report
+    warehouse, settings = open_project(database, is_reader=True)
+    page = output or warehouse.published.report
     try:
         with reading(warehouse) as connection:
+            read_origin_of(warehouse, connection, settings.destination)
             written = write_summary_png(connection, png) if png else write_report(connection, page)
     except OSError as error:
         raise StorageError(f"{png or page} cannot be written: {error.strerror}.") from None

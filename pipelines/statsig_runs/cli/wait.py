@@ -76,8 +76,7 @@ def wait_for(
     from statsig_runs.job.wait import wait_for as wait
     from statsig_runs.readers.display import plain, visible
 
-    warehouse, settings = open_project(database, base_url=base_url)
-    warehouse.require_published()
+    warehouse, settings = open_project(database, base_url=base_url, is_reader=no_sync)
     if not no_sync:
         settings.require_api_key()  # a key that is missing is better told before the first look
 

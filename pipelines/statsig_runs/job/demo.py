@@ -62,7 +62,7 @@ def run_demo(warehouse: Warehouse, settings: Settings) -> int:
 
 
 def _describe(warehouse: Warehouse) -> None:
-    published = warehouse.require_published()
+    published = warehouse.published
     with published.open() as connection:
         marts = connection.execute(
             "select table_name from information_schema.tables where table_schema = ? order by table_name",

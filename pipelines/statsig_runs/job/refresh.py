@@ -42,9 +42,7 @@ def build(warehouse: Warehouse, settings: Settings, *, full_refresh: bool = Fals
 
 
 def refresh_page(warehouse: Warehouse) -> None:
-    """Write the page of what is published, where there is a published copy."""
-    if not warehouse.published:
-        return
+    """Write the page of what is published."""
     from statsig_runs.readers.published import reading
     from statsig_runs.report import write_report
 
@@ -79,10 +77,10 @@ def _finish(
     loader.record(summary.to_load())
     with summary.timed("model_seconds"):
         watch.step("building the models")
-        build(warehouse, settings, full_refresh=full_refresh)
+        built = build(warehouse, settings, full_refresh=full_refresh)
     loader.note(summary.to_load())
     with summary.timed("publish_seconds"):
         watch.step("publishing")
-        warehouse.publish()
+        warehouse.publish(warehouse.window(built.marts, loader, settings.publish_days))
     loader.note(summary.to_load())
     refresh_page(warehouse)

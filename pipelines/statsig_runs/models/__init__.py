@@ -9,6 +9,6 @@ Knows a database and the raw tables in it; knows neither the API nor the loader.
 
 from __future__ import annotations
 
-from statsig_runs.models.build import MEMORY_LIMIT, Build, build_models, write_docs
+from statsig_runs.models.build import MEMORY_LIMIT, Build, Mart, build_models, write_docs
 
-__all__ = ["MEMORY_LIMIT", "Build", "build_models", "write_docs"]
+__all__ = ["MEMORY_LIMIT", "Build", "Mart", "build_models", "write_docs"]

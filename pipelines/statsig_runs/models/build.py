@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from statsig_runs.errors import StorageError
 from statsig_runs.models.dbt_project import DbtProject, fingerprint
@@ -24,6 +24,17 @@ MEMORY_LIMIT: Final = "1200MB"
 log = logging.getLogger(__name__)
 
 
+class Mart(NamedTuple):
+    """A mart that was built: what it means, and of each column its type on the engine and what it means.
+
+    `is_by_run` says that a build writes the rows of single runs, and leaves all others as they are.
+    """
+
+    meaning: str
+    columns: dict[str, tuple[str, str]]
+    is_by_run: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Build:
     """What one build did; `node_seconds` holds the time of each model, seed and test by its name."""
@@ -32,6 +43,7 @@ class Build:
     model_count: int
     test_count: int
     node_seconds: dict[str, float] = field(repr=False)
+    marts: dict[str, Mart] = field(repr=False)
 
 
 def build_models(
@@ -84,15 +96,26 @@ def build_models(
             "completeness_days": completeness_days,
             "volume_drop_ratio": volume_drop_ratio,
             "build_fingerprint": fingerprint(),
+            "records_builds": profile is not None,
         },
     )
     refresh = ["--full-refresh"] if full_refresh else []
     results = project.invoke(["build", "--exclude-resource-type", "unit_test", *refresh]).results
     test_count = sum(result.node.resource_type == "test" for result in results)
     seconds = {result.node.name: result.execution_time for result in results}
-    build = Build(time.perf_counter() - started, len(results) - test_count, test_count, seconds)
+    marts = {node.name: _as_mart(node) for result in results if _is_mart(node := result.node, schemas)}
+    build = Build(time.perf_counter() - started, len(results) - test_count, test_count, seconds, marts)
     log.info("Built %d models, %d tests passed, %.1f s", build.model_count, build.test_count, build.seconds)
     return build
+
+
+def _is_mart(node: Any, schemas: Schemas) -> bool:
+    return bool(node.resource_type == "model" and node.schema == schemas.marts)
+
+
+def _as_mart(node: Any) -> Mart:
+    columns = {column.name.lower(): (column.data_type, column.description) for column in node.columns.values()}
+    return Mart(node.description, columns, is_by_run=node.config.materialized == "incremental")
 
 
 def write_docs(

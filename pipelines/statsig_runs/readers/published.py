@@ -6,20 +6,25 @@ and `check`.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from statsig_runs.errors import ConfigurationError, StorageError
+from statsig_runs.origin import read_origin
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import duckdb
 
+    from statsig_runs.origin import Origin
     from statsig_runs.schemas import Schemas
     from statsig_runs.warehouse import Warehouse
+
+log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 
@@ -34,7 +39,7 @@ def reading(warehouse: Warehouse) -> Iterator[duckdb.DuckDBPyConnection]:
     """
     import duckdb
 
-    published = warehouse.require_published()
+    published = warehouse.published
     try:
         connection = published.open()
     except (OSError, duckdb.Error) as error:
@@ -49,6 +54,24 @@ def reading(warehouse: Warehouse) -> Iterator[duckdb.DuckDBPyConnection]:
         except BaseException:
             connection.interrupt()  # after Ctrl-C, closing would wait for the query's threads
             raise
+
+
+def read_origin_of(warehouse: Warehouse, connection: duckdb.DuckDBPyConnection, destination: str) -> Origin | None:
+    """Where the copy is from, None for the job's own DuckDB file; says so where syncs go elsewhere by now.
+
+    Args:
+        warehouse: whose copy this is.
+        connection: of `reading`.
+        destination: where the settings say that syncs go.
+    """
+    origin = read_origin(connection, warehouse.schemas)
+    if destination not in ("duckdb", origin.destination if origin else ""):
+        log.warning(
+            "The setting `destination` is %s, and nothing was published from there yet: this is the copy of %s",
+            destination,
+            origin.place if origin else warehouse.database,
+        )
+    return origin
 
 
 def use_schemas(connection: duckdb.DuckDBPyConnection, schemas: Schemas, file: Path) -> None:

@@ -25,6 +25,8 @@ from statsig_runs.readers.sentence import as_text, build_answer, is_old, open_er
 if TYPE_CHECKING:
     import duckdb
 
+    from statsig_runs.origin import Origin
+
 _STYLES: Final = {
     "failing": "bold red",
     "stalled": "bold red",
@@ -50,7 +52,7 @@ class Status:
     """What the published copy says; rows are those of the marts, by column name.
 
     `sources` are those of `health.read_sources`, `in_flight` those of `health.read_in_flight`; `last_load` is None
-    where the loader kept no records.
+    where the loader kept no records. `origin` is None for a copy of the job's own DuckDB file.
     """
 
     as_of: datetime | None
@@ -58,14 +60,16 @@ class Status:
     sources: list[Row]
     in_flight: list[Row]
     last_load: Row | None
+    origin: Origin | None = None
 
 
-def read_status(connection: duckdb.DuckDBPyConnection, published_at: datetime) -> Status:
+def read_status(connection: duckdb.DuckDBPyConnection, published_at: datetime, origin: Origin | None = None) -> Status:
     """Read everything that is shown.
 
     Args:
         connection: of `published.reading`.
         published_at: when that copy was written.
+        origin: where it is from.
     """
     loads = fetch_rows(connection, "select * from fct_loads order by started_at desc, load_id desc limit 1")
     return Status(
@@ -74,6 +78,7 @@ def read_status(connection: duckdb.DuckDBPyConnection, published_at: datetime) -
         sources=read_sources(connection),
         in_flight=read_in_flight(connection),
         last_load=loads[0] if loads else None,
+        origin=origin,
     )
 
 
@@ -119,6 +124,9 @@ def lines(status: Status, now: datetime, max_hours_since_load: float | None = No
     seconds = age(status.as_of, now)
     when = "which is in the future" if seconds is None else f"{duration(seconds)} ago"
     yield f"As of {moment(status.as_of)}, {when}; {published}.", ""
+    if status.origin:
+        for line in wrap(f"This is {visible(str(status.origin))}.", _LINE_WIDTH):
+            yield line, "dim"
     if status.sources:
         yield from _source_lines(status.sources, now, status.as_of.year)
     yield from _in_flight_lines(status.in_flight)

@@ -5,6 +5,7 @@
     profiles      how dbt reaches each engine
     files         a warehouse's files on this machine: state, lock, the job's own DuckDB file
     published     the copy that people read
+    window        how that copy is made of a warehouse elsewhere
     loader        the dlt pipeline: repair and load
     known         what a warehouse holds already
     failures      what dlt's errors mean, and which are tried again
@@ -16,6 +17,7 @@ Knows tables by name; neither the API nor what the models mean.
 from __future__ import annotations
 
 from statsig_runs.warehouse.destinations import open_warehouse
-from statsig_runs.warehouse.files import STORAGE_VERSION, Warehouse
+from statsig_runs.warehouse.files import Warehouse
+from statsig_runs.warehouse.window import STORAGE_VERSION
 
 __all__ = ["STORAGE_VERSION", "Warehouse", "open_warehouse"]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Final
 
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
@@ -12,8 +12,12 @@ from statsig_runs.warehouse.failures import translated
 
 if TYPE_CHECKING:
     import dlt
+    import pyarrow as pa
 
 Rows = list[tuple[Any, ...]]
+
+BATCH_ROWS: Final = 20_000
+"""How many rows are read at a time."""
 
 
 class SqlDatabase:
@@ -38,6 +42,15 @@ class SqlDatabase:
                 return [tuple(row) for row in client.execute_sql(sql, *parameters) or ()]
             except DatabaseUndefinedRelation:
                 return None
+
+    def batches(self, sql: str, parameters: Collection[Any] = ()) -> Iterator[pa.Table]:
+        """Rows of a query as Arrow tables, a batch each, none of a table that does not exist; else as `query`."""
+        with (
+            self._client() as client,
+            suppress(DatabaseUndefinedRelation),
+            client.execute_query(sql, *parameters) as cursor,
+        ):
+            yield from cursor.iter_arrow(chunk_size=BATCH_ROWS)
 
     def execute(self, sql: str, parameters: Collection[Any] = ()) -> None:
         """Run a statement; parameters and errors as of `query`."""

@@ -4,7 +4,8 @@ data/statsig_runs.duckdb                the job's file: one writer, nobody else
 data/.statsig_runs/                     dlt's and dbt's working files, the lock
 data/published/statsig_runs.duckdb      the copy for readers, replaced whole and at once
 
-With another destination than the file only the state is here, in a folder for each place and project:
+With another destination the job's file is not here. The copy is read from the warehouse, and the state is in a folder
+for each place and project:
 
 data/.statsig_runs/postgres-1f2e3d4c/statsig/
 """
@@ -13,25 +14,26 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Final
 
 from statsig_runs.errors import ConfigurationError, StorageError
-from statsig_runs.warehouse.lock import take_lock
+from statsig_runs.origin import places_of
+from statsig_runs.warehouse.lock import take_lock, waiting_lock
 from statsig_runs.warehouse.published import Published, name_of
+from statsig_runs.warehouse.window import STORAGE_VERSION, Window
 
 if TYPE_CHECKING:
+    from statsig_runs.models import Mart
     from statsig_runs.schemas import Schemas
     from statsig_runs.warehouse.destination import Destination
     from statsig_runs.warehouse.loader import Loader
 
 log = logging.getLogger(__name__)
-
-STORAGE_VERSION: Final = "v1.4.0"
-"""The oldest DuckDB that opens the files; a file keeps the version that it was created with."""
 
 _DUCKDBS_OWN: Final = frozenset({"temp", "system", "main", "memory", "information_schema", "pg_catalog"})
 _UNUSABLE_IN_NAMES: Final = frozenset("'\";")
@@ -54,12 +56,11 @@ class Warehouse:
         self.database = database
         self.schemas = schemas
         self.destination = destination
-        self.state = database.parent / f".{name_of(database)}"
-        self.published = Published(database) if destination.file else None
+        self.folder = self.state = database.parent / f".{name_of(database)}"
+        self.published = Published(database)
+        _check_name(database, schemas)
         if not destination.file:
             self.state = self.state / destination.key / schemas.marts
-        else:
-            _check_name(database, schemas)
 
     @contextmanager
     def writing(self) -> Iterator[Loader]:
@@ -99,7 +100,7 @@ class Warehouse:
 
         try:
             self.state.mkdir(parents=True, exist_ok=True)
-            if not self.destination.file or not self.published:
+            if not self.destination.file:
                 return
             self.published.file.parent.mkdir(parents=True, exist_ok=True)
             if not self.database.exists():
@@ -118,7 +119,7 @@ class Warehouse:
         Raises:
             StorageError: the copy is damaged.
         """
-        if published.file.exists():
+        if is_restored := published.file.exists() and not _is_of_a_warehouse(published.file):
             if damage := published.find_damage():
                 raise StorageError(
                     f"{self.database} is gone, and the published copy {published.file} is damaged: {damage}\n"
@@ -128,31 +129,32 @@ class Warehouse:
         # they say how far the lost database was: further than the copy is, and what lies between would never be read
         for folder in ("pipelines", "dbt"):
             shutil.rmtree(self.state / folder, ignore_errors=True)
-        if published.file.exists():
+        if is_restored:
             published.restore()
 
-    def require_published(self) -> Published:
-        """The published copy.
+    def window(self, marts: Mapping[str, Mart], loader: Loader, days: float) -> Window | None:
+        """What is to be published of a warehouse elsewhere; None for the job's own file, which is published whole.
+
+        Args:
+            marts: the marts as they were built.
+            loader: reads from the warehouse.
+            days: how many days of runs and messages are copied.
+        """
+        if self.destination.file:
+            return None
+        return Window(loader, marts, self.destination.name, self.destination.place, days)
+
+    def publish(self, window: Window | None = None) -> None:
+        """Put the new copy before the readers: what `window` gave, or the job's own file.
 
         Raises:
-            ConfigurationError: there is none with this destination.
+            StorageError: the warehouse could not be read or the copy not be written; the last one is still there.
         """
-        if self.published:
-            return self.published
-        raise ConfigurationError(
-            f"This reads the published DuckDB file, and with the destination {self.destination.name!r} there is none: "
-            f"the marts are in {self.destination.place}, where any number of people can query them at once. Query them "
-            "there, or use --destination duckdb."
-        )
-
-    def publish(self) -> None:
-        """Put the new copy before the readers; where there is none, they have the marts already.
-
-        Raises:
-            StorageError: the copy could not be written; the last one is still there.
-        """
-        if self.published:
+        if window is None:
             self.published.publish()
+            return
+        with waiting_lock(self.folder):
+            self.published.publish(partial(window.write, earlier=self.published.file), self.destination.place)
 
     @property
     def docs(self) -> Path:
@@ -161,15 +163,15 @@ class Warehouse:
 
     @property
     def readers_place(self) -> str:
-        """Where people find the marts: the published copy, or a schema of the warehouse."""
-        if self.published:
+        """Where people find the marts: the published copy, and of a warehouse elsewhere its schema."""
+        if self.destination.file:
             return str(self.published.file)
-        return f"{self.destination.place}, schema {self.schemas.marts}"
+        return f"{self.published.file}, and whole in {self.destination.place}, schema {self.schemas.marts}"
 
     def _storage_error(self, error: Exception) -> StorageError:
         """Say what a database or file error means for the user."""
         text = str(error)
-        if not self.published:
+        if not self.destination.file:
             return StorageError(f"The folder of the job's state cannot be written: {text}\nNothing was changed.")
         if "Could not set lock" in text:
             return StorageError(
@@ -194,6 +196,15 @@ class Warehouse:
             "Move it away, and the next sync goes on from the published copy, which holds everything that was "
             f"published:\n{_moving(self.database)}"
         )
+
+
+def _is_of_a_warehouse(copy: Path) -> bool:
+    import duckdb
+
+    try:
+        return bool(places_of(copy))
+    except duckdb.Error:
+        return False
 
 
 def _without_both(database: Path, published: Published) -> str:

@@ -12,6 +12,8 @@ from statsig_runs.plan import KnownRun, is_settled
 from statsig_runs.tables import SYNC_LOADS
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from statsig_runs.schemas import Schemas
 
 _IDS_PER_QUERY: Final = 500
@@ -72,6 +74,9 @@ class Database(Protocol):
 
     def query(self, sql: str, parameters: Collection[Any] = ()) -> Rows | None:
         """Rows of a query, each parameter written as `%s`; None where one of its tables does not exist yet."""
+
+    def batches(self, sql: str, parameters: Collection[Any] = ()) -> Iterator[pa.Table]:
+        """Rows of a query as Arrow tables, a batch each."""
 
     def qualified(self, schema: str) -> str:
         """The name of a schema as queries write it."""

@@ -21,11 +21,13 @@ from statsig_runs import tables
 from statsig_runs.contract import AcceptedRun, MissingRun
 from statsig_runs.environment import environment
 from statsig_runs.errors import ConfigurationError
+from statsig_runs.warehouse.database import BATCH_ROWS
 from statsig_runs.warehouse.loader import Loader
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import duckdb
     import pyarrow as pa
     from deltalake import DeltaTable
     from dlt.extract import DltResource
@@ -176,6 +178,19 @@ class LakeDatabase:
 
     def query(self, sql: str, parameters: Collection[Any] = ()) -> list[tuple[Any, ...]] | None:
         """Rows of a query, each parameter written as `%s`; None where one of its tables does not exist yet."""
+        with self._executed(sql, parameters) as connection:
+            return connection.fetchall() if connection else None
+
+    def batches(self, sql: str, parameters: Collection[Any] = ()) -> Iterator[pa.Table]:
+        """Rows of a query as Arrow tables, a batch each; parameters as of `query`."""
+        import pyarrow as pa
+
+        with self._executed(sql, parameters) as connection:
+            for batch in connection.to_arrow_reader(BATCH_ROWS) if connection else ():
+                yield pa.Table.from_batches([batch])
+
+    @contextmanager
+    def _executed(self, sql: str, parameters: Collection[Any]) -> Iterator[duckdb.DuckDBPyConnection | None]:
         import duckdb
 
         with duckdb.connect() as connection:
@@ -183,10 +198,11 @@ class LakeDatabase:
             for schema, table in set(_QUALIFIED.findall(sql)):
                 delta = self._lake.open(schema, table)
                 if delta is None:
-                    return None
+                    yield None
+                    return
                 connection.register(f"{schema}__{table}", delta.to_pyarrow_dataset())
             statement = _QUALIFIED.sub(r"\1__\2", sql).replace("%s", "?")
-            return connection.execute(statement, list(parameters)).fetchall()
+            yield connection.execute(statement, list(parameters))
 
     def qualified(self, schema: str) -> str:
         """The name of a schema as queries write it."""

@@ -50,13 +50,15 @@ class Loader:
         database: what answers questions about the tables, where dlt's own connection is not it.
 
     Attributes:
+        database: what answers questions about the tables.
         known: what the warehouse holds already.
     """
 
     def __init__(self, destination: Any, schemas: Schemas, state: Path, database: Database | None = None) -> None:
         self.schemas = schemas
         self._sql = SqlDatabase(lambda: self.pipeline)
-        self.known = Known(database or self._sql, schemas)
+        self.database = database or self._sql
+        self.known = Known(self.database, schemas)
         self._destination = destination
         self._work = WorkFolder(state / "pipelines", f"{PIPELINE}{schemas.suffix}")
         try:

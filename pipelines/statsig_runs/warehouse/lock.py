@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -50,17 +52,18 @@ def take_lock(folder: Path, place: str) -> BaseFileLock:
     return lock
 
 
-def find_holder(folder: Path, place: str) -> StatsigRunsError | None:
-    """Whoever holds the lock, as the error that `take_lock` would raise; nothing is created."""
-    from filelock import FileLock, Timeout
+@contextmanager
+def waiting_lock(folder: Path) -> Iterator[None]:
+    """Hold a lock in a folder, which is created, for something that takes seconds; others wait for it.
 
-    if not (folder / "lock").exists():
-        return None
-    try:
-        with FileLock(folder / "lock", timeout=0):
-            return None
-    except Timeout:
-        return _refusal(place, folder / "lock.json")
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    from filelock import FileLock
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / "publishing"):
+        yield
 
 
 def _refusal(place: str, holder: Path) -> StatsigRunsError:

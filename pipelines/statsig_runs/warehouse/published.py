@@ -15,6 +15,7 @@ from __future__ import annotations
 import logging
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,10 +37,10 @@ def name_of(database: Path) -> str:
 
 
 class Published:
-    """The copy of the job's own DuckDB file.
+    """The copy of the job's own DuckDB file, or of a warehouse elsewhere.
 
     Args:
-        database: the job's file, as an absolute path.
+        database: the job's file, as an absolute path; with a warehouse elsewhere it only names the copy.
     """
 
     def __init__(self, database: Path) -> None:
@@ -52,8 +53,12 @@ class Published:
         """The page for people, beside the copy."""
         return self.file.with_name(f"{name_of(self.database)}.html")
 
-    def publish(self) -> None:
-        """Replace the copy by the database as it is now, and open it once. To be called under the lock.
+    def publish(self, write: Callable[[Path], None] | None = None, loaded_in: str = "") -> None:
+        """Replace the copy, and open it once. To be called under the lock.
+
+        Args:
+            write: writes the new copy to a path; without it, it is the copy of the job's own file.
+            loaded_in: where the data is, for people, when that is elsewhere.
 
         Raises:
             StorageError: the copy could not be written, or not be read; the last one is still there.
@@ -61,20 +66,25 @@ class Published:
         import duckdb
 
         try:
-            with duckdb.connect(str(self.database)) as connection:
-                connection.execute("checkpoint")  # a copy made while a WAL exists loses the WAL's rows
             remove_unfinished(self.file)
             with replacing(self.file, read_only=True) as draft:
-                shutil.copyfile(self.database, draft)
-                _tidy(draft)
+                (write or self._copy_database)(draft)
                 _look_into(draft)
                 self._log.unlink(missing_ok=True)
             self._look_into_published()
         except (OSError, duckdb.Error) as error:
             raise StorageError(
-                f"The new data could not be published: {error}. It is loaded in {self.database}; readers still have "
-                "the last good copy. Free some space or mend the folder's permissions, then sync again."
+                f"The new data could not be published: {error}. It is loaded in {loaded_in or self.database}; readers "
+                "still have the last good copy. Free some space or mend the folder's permissions, then sync again."
             ) from None
+
+    def _copy_database(self, draft: Path) -> None:
+        import duckdb
+
+        with duckdb.connect(str(self.database)) as connection:
+            connection.execute("checkpoint")  # a copy made while a WAL exists loses the WAL's rows
+        shutil.copyfile(self.database, draft)
+        _tidy(draft)
 
     def _look_into_published(self) -> None:
         """Who has the last copy open to write may have written a log since that was taken away."""
