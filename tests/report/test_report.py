@@ -397,7 +397,7 @@ def test_the_errors_of_a_failed_run_come_before_its_other_messages_and_those_of_
     runs.append(day_of("Orders", "2026-11-22", *RETRIED_IN_VAIN))  # 06:00 to 06:40, for the 21st
     told = [report("Orders", "2026-11-21", f"STEP_{n}", 6, message=f"step {n}") for n in range(6)]
     told += [
-        report("Orders", "2026-11-21", "QUERY_ERROR", 6, error_message="no such column"),
+        report(" ORDERS\n", "2026-11-21", "QUERY_ERROR", 6, error_message="no such column"),
         report("Orders", "2026-11-21", "EARLY_ERROR", 5),
         report("Orders", "2026-11-21", "LATE_ERROR", 7),
         report("Orders", "2026-11-20", "OTHER_ERROR", 30),
@@ -581,8 +581,6 @@ def test_another_schemas_marts_are_shown_under_its_name(troubled, tmp_path):
         raw = "select table_name from duckdb_tables() where schema_name = 'statsig_raw'"
         for (table,) in con.execute(raw).fetchall():
             con.execute(f"create table statsig_raw_web.{table} as from statsig_raw.{table}")
-        con.execute("create schema statsig_staging_web")
-        con.execute("create table statsig_staging_web.int_status_reports as from statsig_staging.int_status_reports")
     html = write_page(copy, tmp_path / "report.html", project="web").read_text()
     assert "statsig_web.source_status" in html
 

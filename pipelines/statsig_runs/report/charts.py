@@ -216,19 +216,18 @@ def _finish(
 ) -> Chart:
     """Draw the layers over the days or weeks, and tell the rows beneath; numbers of runs are said as counts."""
     first, last = frame["begin"].min(), frame["end"].max()
-    is_bar = layers[0].encoding.x2 is not alt.Undefined
     # of Vega's own ticks some would crowd, and a single day would be named at every hour
     ticks = frame["named_at"].iloc[:: -(-len(frame) // _TICKS)].tolist()
     axis = alt.Axis(format="%-d %b", values=ticks, labelFlush=True, grid=False)
-    x = alt.X(
-        "bar_begin:T" if is_bar else "middle:T",
-        scale=alt.Scale(type="utc", domain=[first, last], nice=False),
-        axis=axis,
-    )
+    scale = alt.Scale(type="utc", domain=[first, last], nice=False)
+    placed = [
+        layer.encode(
+            x=alt.X("middle:T" if layer.encoding.x2 is alt.Undefined else "bar_begin:T", scale=scale, axis=axis)
+        )
+        for layer in layers
+    ]
     # numbers only: what is not needed to draw does not enter the drawing
-    chart = alt.layer(
-        *[layer.encode(x=x) for layer in layers], data=frame.select_dtypes("number"), width=WIDTH, height=HEIGHT
-    )
+    chart = alt.layer(*placed, data=frame.select_dtypes("number"), width=WIDTH, height=HEIGHT)
     svg = _to_svg(chart)
     total, left = (float(found[1]) if (found := part.search(svg)) else 0.0 for part in (_VIEW, _ROOT))
     counts = {"runs", "finished"}

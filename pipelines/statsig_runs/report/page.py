@@ -79,7 +79,7 @@ def write_report(connection: duckdb.DuckDBPyConnection, output: Path) -> Path:
     runs |= {run["run_id"]: run for run in marts.failed_runs if run["run_id"] not in runs}
     attempts, buckets = map(group_rows, read_timelines(connection, list(runs)))
     year = marts.as_of.year if marts.as_of else 0
-    messages = read_messages(connection, marts.schema, list(runs.values()), year)
+    messages = read_messages(connection, list(runs.values()), year)
     about["sources_of"] = {run_id: sorted({bucket["source"] for bucket in of}) for run_id, of in buckets.items()}
     without_timelines = template.render(about, **_arrange(marts, runs, {}))
     budget = PAGE_BYTES - len(without_timelines.encode())

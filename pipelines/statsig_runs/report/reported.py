@@ -19,7 +19,6 @@ from statsig_runs.readers.sentence import say_dates
 from statsig_runs.report import words
 from statsig_runs.report.frames import AHEAD, Marts
 from statsig_runs.report.grid import NEWEST_DAYS
-from statsig_runs.schemas import Schemas
 
 SOURCES: Final = 12
 """Sources whose rows are drawn: those with a drop or an empty date, then those in worst health."""
@@ -73,12 +72,11 @@ def read_volumes(con: duckdb.DuckDBPyConnection, marts: Marts) -> Volumes | None
     )
 
 
-def read_messages(con: duckdb.DuckDBPyConnection, schema: str, runs: list[Row], year: int) -> dict[str, list[Row]]:
+def read_messages(con: duckdb.DuckDBPyConnection, runs: list[Row], year: int) -> dict[str, list[Row]]:
     """What was reported of the failed sources and dates of these runs while they ran, oldest first.
 
     Args:
         con: of `readers.published.reading`.
-        schema: that of the marts.
         runs: rows of `fct_runs`; only those that failed in whole or in part are looked at.
         year: the year that needs no mention.
 
@@ -87,9 +85,8 @@ def read_messages(con: duckdb.DuckDBPyConnection, schema: str, runs: list[Row], 
         (`more`): errors are shown before others, and newer ones before older ones.
     """
     failed = [run["run_id"] for run in runs if run["effective_outcome"] in {"failed", "stalled", "partial"}]
-    staging = Schemas.of_project(schema.removeprefix("statsig").removeprefix("_")).staging
     messages: dict[str, list[Row]] = defaultdict(list)
-    for row in fetch_rows(con, _MESSAGES.format(staging=staging), [failed, ENDED_WITHIN, MESSAGES]):
+    for row in fetch_rows(con, _MESSAGES, [failed, ENDED_WITHIN, MESSAGES]):
         messages[row["run_id"]].append(
             {
                 "told_at": row["told_at"],
@@ -143,24 +140,36 @@ _VOLUMES: Final = """
     order by date_stamp, source
 """
 
+# the copy has the messages, and no model of them: a name is a source's as the models have it, exact or else folded
 _MESSAGES: Final = """
-    with told as (
+    with names as (select source from fct_source_dates union select source from ingestion_run_sources),
+    folded as (
+        select lower(trim(source, e' \\t\\r\\n')) as folded, min(source) as source
+        from names group by folded having count(*) = 1
+    ),
+    messages as (
+        select coalesce(names.source, folded.source) as source, messages.* exclude (payload)
+        from ingestion_status_messages as messages
+        left join names on messages.source_name = names.source
+        left join folded on lower(trim(messages.source_name, e' \\t\\r\\n')) = folded
+    ),
+    told as (
         select
-            buckets.run_id, reports.source, reports.status, reports.status_class, reports.date_stamp, reports.status_at,
-            left(coalesce(nullif(trim(messages.error_message), ''), messages.message), 3000) as told
+            buckets.run_id, buckets.source, buckets.date_stamp, messages.status, messages.status_at,
+            left(coalesce(nullif(trim(messages.error_message), ''), messages.message), 3000) as told,
+            coalesce(nullif(trim(messages.error_message), '') is not null or messages.status like '%ERROR%', false)
+                as is_error
         from fct_source_dates as buckets
         inner join fct_runs as runs using (run_id)
-        inner join {staging}.int_status_reports as reports
-            on buckets.source = reports.source and buckets.date_stamp = reports.date_stamp
-        inner join ingestion_status_messages as messages using (message_hash)
+        inner join messages on buckets.source = messages.source and buckets.date_stamp = messages.date_stamp
         where buckets.run_id in (select unnest($1)) and buckets.outcome is distinct from 'succeeded'
-            and reports.status_at between runs.created_at
+            and messages.status_at between runs.created_at
                 and greatest(runs.completed_at, runs.last_event_at) + to_seconds($2)
     ),
     once as (
         select
             run_id, source, status, told, max(status_at) as told_at,
-            list(distinct date_stamp order by date_stamp) as dates, bool_or(status_class = 'error') as is_error
+            list(distinct date_stamp order by date_stamp) as dates, bool_or(is_error) as is_error
         from told
         group by run_id, source, status, told
     )
