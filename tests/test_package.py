@@ -34,7 +34,7 @@ ROOMS = [
     {"contract", "listing", "origin"},
     {"api", "logs", "models", "settings"},
     {"dlt_context", "flatten", "pages", "readers"},
-    {"fetch"},
+    {"fetch", "origins"},
     {"status_messages"},
     {"report", "source"},
     {"warehouse"},

@@ -187,10 +187,11 @@ _LONGEST_DAYS: Final = 36_500
 _FARTHEST_ZONE: Final = 14
 """Hours from UTC: no calendar day of the world begins earlier or later."""
 _PROJECT: Final = re.compile("[A-Za-z0-9_]+")
-_SECRETS: Final = {"api_key", "slack_incoming_hook"}
+SECRETS: Final = {"api_key", "slack_incoming_hook"}
 
 
-def _path(name: str) -> str:
+def full_name(name: str) -> str:
+    """A setting's name with its sections."""
     return f"runtime.{name}" if name == "slack_incoming_hook" else f"{SECTION}.{name}"
 
 
@@ -200,7 +201,7 @@ def _types(of: type) -> dict[str, Any]:
 
 
 SETTINGS: Final = frozenset(
-    map(_path, (*_types(Settings), *(f"checks.{name}" for name in (*_types(Checks), "sources"))))
+    map(full_name, (*_types(Settings), *(f"checks.{name}" for name in (*_types(Checks), "sources"))))
 )
 """Every setting by its whole name."""
 
@@ -208,18 +209,18 @@ SETTINGS: Final = frozenset(
 def _read(name: str, kind: Any, override: Any = None) -> Any:
     import dlt
 
-    path = _path(name)
+    path = full_name(name)
     value = override
     if value is None:
-        value = (dlt.secrets if name in _SECRETS else dlt.config).get(path)
-    return None if value is None else _convert(value, kind, path, is_secret=name in _SECRETS)
+        value = (dlt.secrets if name in SECRETS else dlt.config).get(path)
+    return None if value is None else _convert(value, kind, path, is_secret=name in SECRETS)
 
 
 def _read_sources() -> dict[str, SourceChecks] | None:
     """A table for each source; in the environment, all of them as one JSON object."""
     import dlt
 
-    path = _path("checks.sources")
+    path = full_name("checks.sources")
     tables: Any = dlt.config.get(path)
     if tables is None:
         return None

@@ -3,6 +3,7 @@
 commands   sync, replay, transform, docs, demo, simulate, and the way an error leaves the program
 readers    query, export, status, check, report
 wait       wait-for
+diagnosis  settings, doctor
 common     the options they share
 surroundings  streams that are closed, left or ASCII only, a user without a home
 """

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import click
 
 from statsig_runs.cli.common import DATABASE, common, open_project, regular_file, to_destination
+from statsig_runs.cli.diagnosis import DIAGNOSIS
 from statsig_runs.cli.readers import READERS
 from statsig_runs.cli.surroundings import prepare
 from statsig_runs.cli.wait import wait_for
@@ -287,7 +288,7 @@ def simulate(**options: Any) -> None:
         raise ConfigurationError(str(error)) from None
 
 
-for command in (*READERS, wait_for):
+for command in (*READERS, *DIAGNOSIS, wait_for):
     cli.add_command(command)
 
 if __name__ == "__main__":

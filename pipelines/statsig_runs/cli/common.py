@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -13,6 +14,8 @@ import click
 if TYPE_CHECKING:
     from statsig_runs.settings import Settings
     from statsig_runs.warehouse import Warehouse
+
+log = logging.getLogger(__name__)
 
 DATABASE: Final = Path("data/statsig_runs.duckdb")
 _SHORTEST_SECRET: Final = 8
@@ -65,13 +68,16 @@ def regular_file(_context: click.Context, _option: click.Parameter, path: Path |
     return path
 
 
-def open_project(database: Path, *, is_reader: bool = False, **overrides: Any) -> tuple[Warehouse, Settings]:
-    """The settings, and the warehouse they and `--database` name.
+def open_project(
+    database: Path, *, is_reader: bool = False, tells_unread: bool = True, **overrides: Any
+) -> tuple[Warehouse, Settings]:
+    """The settings, and the warehouse they and `--database` name; names that no setting has are warned about.
 
     A reader has the published copy, whose place no destination changes: it needs no credentials of a warehouse.
     """
     from statsig_runs.dlt_context import own_names_only
     from statsig_runs.logs import adopt_dlt_logs
+    from statsig_runs.origins import find_unread
     from statsig_runs.redact import Redactor, install_log_filter
     from statsig_runs.schemas import Schemas
     from statsig_runs.settings import load_settings
@@ -80,6 +86,8 @@ def open_project(database: Path, *, is_reader: bool = False, **overrides: Any) -
     click.get_current_context().with_resource(own_names_only())
     settings = load_settings(**overrides)
     adopt_dlt_logs()
+    for told in find_unread() if tells_unread else ():
+        log.warning("%s", told)
     destination = "duckdb" if is_reader else settings.destination
     warehouse = open_warehouse(database, Schemas.of_project(settings.project), destination)
     hook = _forms_of_address(settings.slack_incoming_hook or "")

@@ -66,6 +66,19 @@ def waiting_lock(folder: Path) -> Iterator[None]:
         yield
 
 
+def find_holder(folder: Path, place: str) -> StatsigRunsError | None:
+    """Whoever holds the lock, as the error that `take_lock` would raise; nothing is created."""
+    from filelock import FileLock, Timeout
+
+    if not (folder / "lock").exists():
+        return None
+    try:
+        with FileLock(folder / "lock", timeout=0):
+            return None
+    except Timeout:
+        return _refusal(place, folder / "lock.json")
+
+
 def _refusal(place: str, holder: Path) -> StatsigRunsError:
     try:
         written = json.loads(holder.read_text())
