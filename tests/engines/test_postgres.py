@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
+import tenacity
 
+from statsig_runs.errors import AlreadyRunningError, ModelsError
+from statsig_runs.job.refresh import build
 from statsig_runs.plan import Progress
 from statsig_runs.schemas import Schemas
+from statsig_runs.settings import load_settings
 from statsig_runs.warehouse import Warehouse, open_warehouse
 from tests.engines.conftest import read_duckdb
 from tests.support.odd_times import odd_runs
+from tests.support.polling import Polled, look, polling
 from tests.support.postgres_server import PASSWORD, USER
 from tests.support.published_runs import PATIENT, run_command
-from tests.support.two_syncs import NOW, Table, differences, sync, sync_twice
+from tests.support.two_syncs import EARLIER, NOW, Table, differences, sync, sync_twice
+from tests.support.workplace import COMMAND
 
 psycopg2 = pytest.importorskip("psycopg2", reason="the extra `postgres` is not installed")
 pytest.importorskip("dbt.adapters.postgres", reason="the extra `postgres` is not installed")
@@ -97,6 +108,17 @@ def test_comments_say_what_each_column_means(database: str) -> None:
 
 
 @pytest.mark.usefixtures("folder")
+def test_what_dashboards_filter_by_has_an_index(database: str) -> None:
+    columns, rows = read(database, "pg_indexes where schemaname = 'statsig_shop'", "pg_catalog")
+
+    assert {row[columns.index("indexname")] for row in rows} == {
+        *("fct_runs_run_id", "fct_runs_created_at", "fct_run_stages_run_id", "fct_stage_attempts_run_id"),
+        *("fct_source_dates_run_id", "fct_source_dates_created_at", "fct_source_date_stages_run_id"),
+        *("fct_in_flight_runs_run_id", "fct_in_flight_runs_created_at", "dq_findings_run_id"),
+    }
+
+
+@pytest.mark.usefixtures("folder")
 def test_another_machine_goes_on_from_what_the_warehouse_holds(database: str, tmp_path: Path) -> None:
     other = warehouse_of(tmp_path, "shop")
 
@@ -148,3 +170,110 @@ def test_a_copy_of_another_place_than_syncs_go_to_is_said(folder: Path) -> None:
 
     assert done.code == 0
     assert "The setting `destination` is snowflake, and nothing was published from there yet" in done.err
+
+
+@pytest.fixture
+def polled_project(database: str, tmp_path: Path) -> Warehouse:
+    """A project that a team reads: as a role of its own, over views of its own, with an index of its own."""
+    warehouse = warehouse_of(tmp_path, "polled")
+    sync(warehouse, [EARLIER])
+    with closing(psycopg2.connect(database)) as connection:
+        connection.autocommit = True
+        for statement in (
+            "create role reader login password 'reader'",
+            "create schema team",
+            "create index team_index on statsig_polled.fct_runs (created_date)",
+            "create view team.days as select * from statsig_polled.agg_daily",
+            "create view team.loads as select load_id, run_id from statsig_polled.fct_runs, statsig_polled.fct_loads",
+            "grant usage on schema statsig_polled, team to reader",
+            "grant select on all tables in schema statsig_polled to reader",
+            "grant select on all tables in schema team to reader",
+        ):
+            connection.cursor().execute(statement)
+    return warehouse
+
+
+def test_a_reader_sees_whole_builds_alone_and_keeps_what_is_his(
+    database: str, postgres_port: int, polled_project: Warehouse
+) -> None:
+    address = f"postgresql://reader:reader@127.0.0.1:{postgres_port}/two_projects?options=-c%20timezone%3DUTC"
+    connection = psycopg2.connect(address)
+    connection.set_session(isolation_level="REPEATABLE READ")
+
+    def read_all(polled: Polled) -> None:
+        with connection, connection.cursor() as cursor:
+
+            def ask(sql: str) -> Any:
+                cursor.execute(sql)
+                return cursor.fetchone()[0]
+
+            look("statsig_polled", ask, polled)
+            if 0 in [ask(f"select count(*) from team.{view}") for view in ("days", "loads")]:
+                polled.complaints.append("a view is empty")
+
+    with polling(read_all) as polled:
+        for hours in (10, 0):  # as of each moment every run is fetched again, so every run is modelled again
+            sync(polled_project, [NOW - timedelta(hours=hours)])
+        build(polled_project, load_settings(), full_refresh=True)
+
+        # what a build that fails has done by then is not seen either
+        with closing(psycopg2.connect(database)) as owner, owner, owner.cursor() as cursor:
+            cursor.execute("alter table statsig_raw_polled.run_payloads rename column payload to content")
+            cursor.execute("update statsig_raw_polled.ingestion_runs set fetched_at = now()")
+        with pytest.raises(ModelsError, match="payload"):
+            build(polled_project, load_settings())
+    connection.close()
+
+    assert polled.complaints == []
+    assert polled.reads > 20
+    assert polled.states == {EARLIER, *(NOW - timedelta(hours=hours) for hours in (10, 0))}
+    assert read(database, "pg_indexes where indexname = 'team_index'", "pg_catalog")[1] != []
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from statsig_runs.schemas import Schemas
+from statsig_runs.warehouse import open_warehouse
+with open_warehouse(Path(sys.argv[1]), Schemas.of_project("locked"), "postgres").locked():
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_second_machine_ends_with_75_until_the_first_is_done_or_dead(database: str, tmp_path: Path) -> None:
+    first = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path / "one" / "statsig_runs.duckdb")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert first.stdout
+    assert first.stdout.readline() == "held\n"
+    call = [str(COMMAND), "transform", "--destination", "postgres", "--database", str(tmp_path / "two.duckdb")]
+    environment = {**os.environ, "SOURCES__STATSIG_RUNS__PROJECT": "locked"}
+    second = subprocess.run(call, check=False, capture_output=True, text=True, cwd=tmp_path, env=environment)
+    with warehouse_of(tmp_path / "two", "unlocked").locked():
+        pass
+    first.kill()
+    first.communicate()
+
+    assert second.returncode == 75
+    holder = second.stderr.strip().splitlines()[-1]
+    assert f"Another statsig-runs works on postgres at {database.rpartition('@')[2]}, schema" in holder
+    assert re.search(r"schema statsig_raw_locked, from another place: address 127\.0\.0\.1 since 2\S+ \S+\. ", holder)
+    assert "Nothing was changed; try again when it is done." in holder
+    assert "Traceback" not in second.stderr
+    until_freed = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(AlreadyRunningError),
+        wait=tenacity.wait_fixed(0.1),
+        stop=tenacity.stop_after_delay(30),
+        reraise=True,
+    )
+
+    @until_freed.wraps
+    def take() -> None:
+        with warehouse_of(tmp_path / "two", "locked").locked():
+            pass
+
+    take()

@@ -184,6 +184,12 @@ def _raise_failure(outcome: Any) -> None:
     text = "\n".join(f"  {line}" for line in told[:_MESSAGES_SHOWN] + more)
     if "IO Error" in text or "No space left" in text:
         raise StorageError(f"The database refused the models; the raw tables are as they were:\n{text}")
+    if "permission denied" in text.lower():
+        raise StorageError(
+            f"The user of the warehouse lacks a right; the raw tables are as they were:\n{text}\n"
+            "Grant it to that user, who must own all that is in the schemas of staging and marts, then run the same "
+            "command again."
+        )
     raise ModelsError(
         f"The models did not build or did not pass their tests; the raw tables are as they were:\n{text}\n"
         "What was not built is built the next time; if that fails as well, `statsig-runs transform --full-refresh` "

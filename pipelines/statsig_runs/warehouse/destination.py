@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,7 @@ class Destination:
         loader: makes what loads into a project's raw schema; the path is the folder of its working files.
         modelling: gives the dbt output, and keeps the engine that models it while it is open; None stands for the
             DuckDB file, whose output the models know.
+        locked: holds the lock that the place itself has for a project, where it has one.
         file: the job's own DuckDB file; None where the data is in a warehouse of its own.
         secrets: what no log and no error may show.
     """
@@ -35,6 +36,7 @@ class Destination:
     place: str
     loader: Callable[[Schemas, Path], Loader] = field(repr=False)
     modelling: Callable[[Schemas], AbstractContextManager[Mapping[str, Any] | None]] = field(repr=False)
+    locked: Callable[[Schemas], AbstractContextManager[None]] = field(default=lambda _: nullcontext(), repr=False)
     file: Path | None = None
     secrets: tuple[str, ...] = field(default=(), repr=False)
 

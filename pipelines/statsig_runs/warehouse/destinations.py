@@ -21,6 +21,7 @@ from statsig_runs.models.dbt_project import secrets_of
 from statsig_runs.schemas import Schemas
 from statsig_runs.warehouse.destination import Destination
 from statsig_runs.warehouse.files import Warehouse
+from statsig_runs.warehouse.lock import server_lock
 from statsig_runs.warehouse.profiles import ENGINES
 
 if TYPE_CHECKING:
@@ -78,9 +79,13 @@ def open_destination(name: str, database: Path) -> Destination:
 
     @contextmanager
     def modelling(schemas: Schemas) -> Iterator[Mapping[str, Any]]:
-        yield {"schema": schemas.marts, "threads": 4, **profile}
+        with engine.building():
+            yield {"schema": schemas.marts, "threads": engine.threads, **profile}
 
-    return Destination(name, place, _sql_loader(factory), modelling, secrets=_secrets_of(profile))
+    def locked(schemas: Schemas) -> AbstractContextManager[None]:
+        return server_lock(engine.lock_at(config), schemas.raw, place) if engine.lock_at else nullcontext()
+
+    return Destination(name, place, _sql_loader(factory), modelling, locked, secrets=_secrets_of(profile))
 
 
 def _own_file(database: Path) -> Destination:

@@ -83,8 +83,9 @@ class Warehouse:
         except OSError as error:
             raise self._storage_error(error) from None
         try:
-            self.prepare()
-            yield
+            with self.destination.locked(self.schemas):
+                self.prepare()
+                yield
         finally:
             lock.release()
 

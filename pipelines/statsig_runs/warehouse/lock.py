@@ -1,26 +1,40 @@
 """The only right to write to a warehouse: a file lock that the kernel frees when its process dies.
 
+That is one machine's lock. Where the data is on a PostgreSQL server, other machines may write there too: the server
+holds a second lock, for as long as the connection lives that asked for it.
+
 A process that hangs keeps it. So a lock that is older than any sync is told as an error of its own: a scheduler that
 takes "another sync is running" for a reason to wait would wait for ever.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from statsig_runs.errors import AlreadyRunningError, LockHeldTooLongError, StatsigRunsError
+from statsig_runs.errors import AlreadyRunningError, LockHeldTooLongError, StatsigRunsError, StorageError
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 LONGEST_SYNC: Final = timedelta(hours=12)
 """In this time the rate limit lets a sync list 430,000 runs. Less than a day, so that a nightly sync tells the next."""
+
+_ALIVE: Final = {"keepalives": 1, "keepalives_idle": 60, "keepalives_interval": 20, "keepalives_count": 6}
+_LOSE_THE_DEAD: Final = "set tcp_keepalives_idle = 60; set tcp_keepalives_interval = 20; set tcp_keepalives_count = 6"
+"""Within three minutes the server notices that a machine is gone, and frees its lock."""
+_WHO_HOLDS: Final = """
+    select coalesce('address ' || host(client_addr), 'the server itself'), 'since ' || backend_start
+    from pg_locks inner join pg_stat_activity using (pid)
+    where locktype = 'advisory' and classid::bigint = %s and objid::bigint = %s and objsubid = 1 and granted
+    limit 1
+"""
 
 
 def take_lock(folder: Path, place: str) -> BaseFileLock:
@@ -77,6 +91,41 @@ def find_holder(folder: Path, place: str) -> StatsigRunsError | None:
             return None
     except Timeout:
         return _refusal(place, folder / "lock.json")
+
+
+@contextmanager
+def server_lock(server: Mapping[str, str], schema: str, place: str) -> Iterator[None]:
+    """Hold the lock of one project on a PostgreSQL server.
+
+    Args:
+        server: what to connect with, as the driver names it, credentials included.
+        schema: what is written to; two projects have a lock each.
+        place: where that is, for people.
+
+    Raises:
+        AlreadyRunningError: another connection holds it; the text says from where and since when.
+        StorageError: the server cannot be reached.
+    """
+    import psycopg2
+
+    key = int.from_bytes(hashlib.sha256(f"statsig-runs {schema}".encode()).digest()[:8], signed=True)
+    try:
+        connection = psycopg2.connect(**server, **_ALIVE)
+    except psycopg2.Error as error:
+        raise StorageError(f"{place} cannot be reached: {error}\nNothing was changed.") from None
+    with closing(connection):
+        connection.autocommit = True  # a transaction that is open for hours would keep the server from tidying up
+        with connection.cursor() as cursor:
+            cursor.execute(_LOSE_THE_DEAD)
+            cursor.execute("select pg_try_advisory_lock(%s)", [key])
+            if cursor.fetchone() == (False,):
+                cursor.execute(_WHO_HOLDS, [key % 2**64 >> 32, key % 2**32])
+                told = " ".join(str(value) for value in cursor.fetchone() or ("", ""))
+                raise AlreadyRunningError(
+                    f"Another statsig-runs works on {place}, schema {schema}, from another place: {told.strip()}. "
+                    "Nothing was changed; try again when it is done."
+                )
+        yield
 
 
 def _refusal(place: str, holder: Path) -> StatsigRunsError:

@@ -7,6 +7,7 @@ secrets marked as such. Nothing is connected to.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from importlib.util import find_spec
 from typing import Any, Final, NamedTuple
 
@@ -128,9 +129,8 @@ def _ducklake(config: Any) -> tuple[str, Profile]:
                 },
             }
         ],
-        # unqualified names are the lake's; with more threads their transactions fail each other
+        # unqualified names are the lake's
         "settings": {"TimeZone": "UTC", "schema": f"{lake}.main"},
-        "threads": 1,
     }
 
 
@@ -143,6 +143,18 @@ def _install_extensions(catalogue: str) -> None:
             import_extension(name)
 
 
+def _one_transaction() -> AbstractContextManager[None]:
+    from statsig_runs.warehouse.transactions import one_transaction
+
+    return one_transaction()
+
+
+def _server_of(config: Any) -> dict[str, str]:
+    """The options once more: in the address dlt writes their spaces as plus signs, which the server does not read."""
+    credentials = config.credentials
+    return {"dsn": credentials.to_native_representation(), "options": credentials.get_query().get("options", "")}
+
+
 class Engine(NamedTuple):
     """What one engine needs, and how it is described."""
 
@@ -150,11 +162,17 @@ class Engine(NamedTuple):
     """What must be importable: dlt's driver and dbt's adapter."""
     describe: Callable[[Any], tuple[str, Profile]]
     """From dlt's resolved configuration to a name of the place for people, and the dbt output."""
+    threads: int = 4
+    """How many models dbt builds at a time."""
+    building: Callable[[], AbstractContextManager[None]] = nullcontext
+    """What dbt runs inside."""
+    lock_at: Callable[[Any], dict[str, str]] | None = None
+    """From dlt's resolved configuration to how the PostgreSQL server is reached that can hold a lock."""
 
 
 ENGINES: Final[dict[str, Engine]] = {
-    "postgres": Engine(("psycopg2", "dbt.adapters.postgres"), _postgres),
-    "ducklake": Engine(("dbt.adapters.duckdb",), _ducklake),
+    "postgres": Engine(("psycopg2", "dbt.adapters.postgres"), _postgres, 1, _one_transaction, _server_of),
+    "ducklake": Engine(("dbt.adapters.duckdb",), _ducklake, 1),  # at the same time they fail each other's transactions
     "motherduck": Engine(("dbt.adapters.duckdb",), _motherduck),
     "snowflake": Engine(("snowflake.connector", "dbt.adapters.snowflake"), _snowflake),
     "bigquery": Engine(("google.cloud.bigquery", "dbt.adapters.bigquery"), _bigquery),

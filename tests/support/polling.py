@@ -1,0 +1,90 @@
+"""A reader who asks a warehouse the same questions over and over while syncs run, and keeps what was wrong."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import Event, Thread
+from typing import Any
+
+NEVER_EMPTY = (
+    *("fct_runs", "fct_run_stages", "fct_source_dates", "fct_source_date_stages", "fct_stage_attempts"),
+    *("fct_date_freshness", "fct_source_date_reports", "source_status", "dq_findings", "fct_loads"),
+    *("agg_daily", "agg_source_daily", "agg_stage_daily"),
+)
+AGREEING = {
+    "runs": ("select count(*) from {0}.fct_runs", "select sum(run_count) from {0}.agg_daily"),
+    "buckets": ("select count(*) from {0}.fct_source_dates", "select sum(bucket_count) from {0}.agg_source_daily"),
+    "attempts": (
+        "select sum(attempt_count) from {0}.fct_run_stages",
+        "select count(*) from {0}.fct_stage_attempts where level = 'run'",
+    ),
+    "runs in progress": (
+        "select count(*) from {0}.fct_in_flight_runs",
+        "select count(*) from {0}.fct_runs where effective_outcome = 'in_progress'",
+    ),
+    "sources": (
+        "select count(*) from {0}.source_status",
+        "select count(distinct source) from {0}.fct_source_dates",
+    ),
+    "stages without a run": (
+        "select 0",
+        "select count(*) from {0}.fct_run_stages where run_id not in (select run_id from {0}.fct_runs)",
+    ),
+    "newest run": (
+        "select max(created_at) from {0}.fct_runs",
+        "select max(created_at) from {0}.fct_source_dates",
+    ),
+}
+"""Pairs of questions that have the same answer in one state of the marts, whatever was loaded."""
+
+
+@dataclass
+class Polled:
+    """What a reader saw."""
+
+    reads: int = 0
+    states: set[Any] = field(default_factory=set)
+    complaints: list[str] = field(default_factory=list)
+    slowest: float = 0.0
+
+
+def look(schema: str, ask: Callable[[str], Any], polled: Polled) -> None:
+    """Ask all the questions once; `ask` gives the one value of a query."""
+    for mart in NEVER_EMPTY:
+        if not ask(f"select count(*) from {schema}.{mart}"):
+            polled.complaints.append(f"{mart} is empty")
+    for name, (one, other) in AGREEING.items():
+        here, there = ask(one.format(schema)), ask(other.format(schema))
+        if here != there:
+            polled.complaints.append(f"{name}: {here} and {there}")
+    polled.states.add(ask(f"select max(fetched_at) from {schema}.fct_runs"))
+
+
+@contextmanager
+def polling(read: Callable[[Polled], None]) -> Iterator[Polled]:
+    """Read without a pause while the block runs, and once more after it."""
+    polled, is_over = Polled(), Event()
+
+    def run() -> None:
+        while True:
+            is_last = is_over.is_set()
+            started = time.monotonic()
+            try:
+                read(polled)
+            except Exception as error:  # noqa: BLE001  whatever a reader meets is what is looked for
+                polled.complaints.append(f"{type(error).__name__}: {error}")
+            polled.reads += 1
+            polled.slowest = max(polled.slowest, time.monotonic() - started)
+            if is_last:
+                return
+
+    reader = Thread(target=run, daemon=True)
+    reader.start()
+    try:
+        yield polled
+    finally:
+        is_over.set()
+        reader.join()
