@@ -72,12 +72,6 @@ class _Keyed(NamedTuple):
     members: tuple[_Copied, ...]
 
 
-def shape_of(marts: Mapping[str, Mart]) -> str:
-    """A short hash of the tables' columns: a copy of another shape is made anew."""
-    columns = [(name, list(mart.columns.items()), mart.is_by_run) for name, mart in sorted(marts.items())]
-    return hashlib.sha256(repr((columns, sorted(tables.TABLES))).encode()).hexdigest()[:16]
-
-
 class Window:
     """What is copied of one project in one warehouse.
 
@@ -91,7 +85,6 @@ class Window:
 
     def __init__(self, loader: Loader, marts: Mapping[str, Mart], destination: str, place: str, days: float) -> None:
         schemas = loader.schemas
-        self._describe = partial(Origin, destination, place, schemas.marts, shape_of(marts))
         self._place = place
         self._loader = loader
         self._source = loader.database
@@ -110,10 +103,17 @@ class Window:
         self._since = {raw[name]: "fetched_at" for name in (*_OF_RUNS_WITHOUT_ROWS, "rejected_status_messages")}
         keyed = {member for group in self._keyed for member in group.members}
         self._whole = [each for each in (*raw.values(), *modelled.values()) if each not in keyed | self._since.keys()]
+        self._describe = partial(Origin, destination, place, schemas.marts, self._shape)
 
     @property
     def _tables(self) -> list[_Copied]:
         return [*(member for group in self._keyed for member in group.members), *self._since, *self._whole]
+
+    @property
+    def _shape(self) -> str:
+        """A short hash of the tables' columns: a copy of another shape is made anew."""
+        columns = sorted((table.path, list(table.columns.items())) for table in self._tables)
+        return hashlib.sha256(repr((columns, self._days)).encode()).hexdigest()[:16]
 
     def write(self, draft: Path, earlier: Path) -> None:
         """Write the copy, going on from an earlier one of the same warehouse.
