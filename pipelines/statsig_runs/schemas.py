@@ -7,8 +7,6 @@ from typing import Final, NamedTuple
 
 _BETWEEN: Final = re.compile(r"statsig_staging(_|$)|statsig_raw.*_staging$")
 """What the models write on the way to the marts, and dlt on the way to the raw tables, of any project."""
-_OF_THE_PAGE: Final = frozenset({"int_status_reports"})
-"""What the page reads beside the marts: which source and class each message of the ingestion status has."""
 
 
 class Schemas(NamedTuple):
@@ -30,6 +28,6 @@ class Schemas(NamedTuple):
         return self.marts.removeprefix("statsig")
 
 
-def is_for_readers(schema: str, relation: str) -> bool:
-    """Whether a relation is what people or the page read: marts and raw tables, not what these are made with."""
-    return not _BETWEEN.match(schema) or relation in _OF_THE_PAGE
+def is_for_readers(schema: str) -> bool:
+    """Whether a schema holds what people read: marts and raw tables, not what these are made with."""
+    return not _BETWEEN.match(schema)

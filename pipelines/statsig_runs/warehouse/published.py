@@ -166,17 +166,10 @@ def _tidy(file: Path) -> None:
     import duckdb
 
     with duckdb.connect(str(file)) as connection:
-        relations = connection.execute("""
-            select schema_name, table_name, 'table' as kind from duckdb_tables() where not internal
-            union all
-            select schema_name, view_name, 'view' from duckdb_views() where not internal
-        """).fetchall()
-        read = {schema for schema, name, _ in relations if is_for_readers(schema, name)}
-        for schema, name, kind in relations:
-            if not is_for_readers(schema, name):
-                connection.execute(f'drop {kind} "{schema}"."{name}"')
-        for schema in {schema for schema, _, _ in relations} - read:
-            connection.execute(f'drop schema "{schema}"')
+        schemas = connection.execute("select schema_name from duckdb_schemas() where not internal").fetchall()
+        for (schema,) in schemas:
+            if not is_for_readers(schema):
+                connection.execute(f'drop schema "{schema}" cascade')
         connection.execute("checkpoint")
 
 
