@@ -24,7 +24,7 @@ from statsig_runs.readers.told import News
 from statsig_runs.settings import Checks, SourceChecks, load_settings
 from statsig_runs.warehouse import Warehouse
 from tests.support.certificates import Authority
-from tests.support.published_runs import HOSTILE, LONG, NOW, PATIENT, begun, publish, run_command
+from tests.support.published_runs import HOSTILE, LONG, NOW, PATIENT, begun, failed, publish, run_command
 from tests.support.wire_server import WireServer, http, send, trickle
 
 SECRET = "/services/T0123/B4567/sEcReTtOkEn"
@@ -111,6 +111,19 @@ def test_a_time_that_cannot_be_is_no_first_run(tmp_path: Path, created_at: str):
         (HOSTILE, False, None, "not finished yet, never succeeded"),
         (LONG, False, None, "not finished yet, never succeeded"),
     ]
+
+
+@pytest.mark.parametrize("created_at", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59.9999999Z"])
+def test_a_run_of_a_time_that_cannot_be_is_found_while_its_fetch_is_young_and_in_no_rate(
+    tmp_path: Path, created_at: str
+):
+    run = {**failed(), "createdAt": created_at}
+    published = publish(tmp_path / "statsig_runs.duckdb", [(run, NOW)])
+    rate, found = check(published, max_final_error_rate=0, max_findings=0)[::-1]
+    assert figures([rate]) == [(None, True, None, "0 failed, at least in part, of 0 finished since 2024-03-08")]
+    assert (found.is_met, "1 implausible_time" in found.detail) == (False, True)
+    later = check(published, NOW + timedelta(days=8), max_findings=0)
+    assert figures(later) == [(None, True, 0, "")]
 
 
 def test_an_age_that_counts_from_the_future_is_unknown_and_missed(published: Warehouse):

@@ -70,7 +70,7 @@ def run_checks(connection: duckdb.DuckDBPyConnection, checks: Checks, now: datet
         results.append(_check_load(connection, limit, now))
     results += _check_sources(connection, checks, now)
     if (limit := _limit_of(checks.max_final_error_rate)) is not None:
-        results.append(_check_error_rate(connection, limit, since.date()))
+        results.append(_check_error_rate(connection, limit, since.date(), now.date()))
     if (limit := _limit_of(checks.max_late_runs)) is not None:
         results.append(_check_late_runs(connection, limit))
     if (limit := _limit_of(checks.max_findings)) is not None:
@@ -185,8 +185,11 @@ def _check_age(
     return Result(name, source, hours is not None and hours <= threshold, hours, threshold, detail)
 
 
-def _check_error_rate(connection: duckdb.DuckDBPyConnection, threshold: float, since: date) -> Result:
-    """Of the runs that the mart counts as finished; a run that failed in part failed."""
+def _check_error_rate(connection: duckdb.DuckDBPyConnection, threshold: float, since: date, today: date) -> Result:
+    """Of the runs that the mart counts as finished; a run that failed in part failed.
+
+    A run that was created in the year 9999 would be counted for ever.
+    """
     [row] = fetch_rows(
         connection,
         """
@@ -194,9 +197,9 @@ def _check_error_rate(connection: duckdb.DuckDBPyConnection, threshold: float, s
             coalesce(sum(failed_count + partial_count), 0)::bigint as failed,
             coalesce(sum(finished_count), 0)::bigint as finished
         from agg_daily
-        where created_date >= ?
+        where created_date between ? and ?
         """,
-        [since],
+        [since, today + timedelta(days=2)],
     )
     failed, finished = row["failed"], row["finished"]
     rate = failed / finished if finished else None
@@ -213,17 +216,24 @@ def _check_late_runs(connection: duckdb.DuckDBPyConnection, threshold: float) ->
 def _check_findings(
     connection: duckdb.DuckDBPyConnection, threshold: float, ignored: Iterable[str], since: datetime
 ) -> Result:
-    """About young runs only: a finding never goes away, and nobody mends the history of a run."""
+    """About young runs only: a finding never goes away, and nobody mends the history of a run.
+
+    A run whose creation time cannot be is as young as its fetch.
+    """
     rows = fetch_rows(
         connection,
         """
         select finding, count(*) as findings
         from dq_findings inner join fct_runs using (run_id)
-        where created_at >= ? and not list_contains(?, finding)
+        where not list_contains($ignored, finding) and case
+            when created_at < timestamptz '2015-01-01 00:00:00+00' then fetched_at
+            when created_at > fetched_at + interval 48 hours then fetched_at
+            else created_at
+        end >= $since
         group by finding
         order by findings desc, finding
         """,
-        [since, list(ignored)],
+        {"since": since, "ignored": list(ignored)},
     )
     count = sum(row["findings"] for row in rows)
     detail = _some([f"{row['findings']} {row['finding']}" for row in rows])
