@@ -59,12 +59,13 @@ def test_every_mart_is_a_file_with_the_rows_that_the_manifest_says(
     folder = tmp_path / "new" / "it's here"
     write(published, folder, file_format)
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    assert {name: manifest[name] for name in ("generator", "version", "written_at", "as_of", "format")} == {
+    assert {name: value for name, value in manifest.items() if name != "tables"} == {
         "generator": "statsig-runs",
         "version": version("statsig-runs"),
         "written_at": "2024-03-15T10:00:00.000Z",
         "as_of": "2024-03-15T09:00:00.000Z",
         "format": file_format,
+        "time_zone": "UTC",
     }
     tables = {table["name"]: table for table in manifest["tables"]}
     assert set(tables) == MARTS
@@ -73,7 +74,7 @@ def test_every_mart_is_a_file_with_the_rows_that_the_manifest_says(
     for table in tables.values():
         read = duckdb.sql(f"from '{str(folder / table['file']).replace(chr(39), chr(39) * 2)}'")
         assert (table["rows"], [column["name"] for column in table["columns"]]) == (len(read), read.columns)
-    assert tables["source_status"]["columns"][:4] == [
+    assert [{key: column[key] for key in ("name", "type")} for column in tables["source_status"]["columns"][:4]] == [
         {"name": "source", "type": "VARCHAR"},
         {"name": "health", "type": "VARCHAR"},
         {"name": "last_run_id", "type": "VARCHAR"},
@@ -81,12 +82,33 @@ def test_every_mart_is_a_file_with_the_rows_that_the_manifest_says(
     ]
 
 
-def test_csv_has_moments_in_iso_8601(published: Warehouse, tmp_path: Path):
+def test_the_manifest_and_a_parquet_file_say_what_a_mart_and_its_columns_mean(published: Warehouse, tmp_path: Path):
+    write(published, tmp_path / "out")
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text(encoding="utf-8"))
+    written = duckdb.sql(f"from parquet_kv_metadata('{tmp_path}/out/fct_runs.parquet')").fetchall()
+    metadata = {key.decode(): value.decode() for _, key, value in written}
+    of_columns = json.loads(metadata["columns"])
+
+    [runs] = [table for table in manifest["tables"] if table["name"] == "fct_runs"]
+    assert runs["description"].startswith("One row per run.")
+    assert metadata["description"] == runs["description"]
+    assert of_columns["run_id"] == "The run's id."
+    assert of_columns == {column["name"]: column["description"] for column in runs["columns"]}
+    undescribed = [
+        (table["name"], each["name"])
+        for table in manifest["tables"]
+        for each in table["columns"]
+        if not each["description"]
+    ]
+    assert undescribed == []
+
+
+def test_csv_has_moments_in_utc_as_spreadsheets_read_them(published: Warehouse, tmp_path: Path):
     write(published, tmp_path / "out", "csv")
     lines = (tmp_path / "out" / "fct_in_flight_runs.csv").read_text().splitlines()
     assert sorted(lines[1:]) == [
-        "begun,2024-03-15T08:00:00.000Z,metrics,3600.0,,,,",
-        "late,2024-03-15T05:00:00.000Z,download,14400.0,3600.0,3600.0,true,2024-03-15T06:00:00.000Z",
+        "begun,2024-03-15 08:00:00.000,metrics,3600.0,,,,",
+        "late,2024-03-15 05:00:00.000,download,14400.0,3600.0,3600.0,true,2024-03-15 06:00:00.000",
     ]
 
 

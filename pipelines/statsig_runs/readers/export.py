@@ -22,7 +22,8 @@ MANIFEST: Final = "manifest.json"
 _GENERATOR: Final = "statsig-runs"
 _WRITTEN_AS: Final = {
     "parquet": "format parquet, compression zstd",
-    "csv": "format csv, header, timestampformat '%Y-%m-%dT%H:%M:%S.%gZ'",
+    # in UTC, as spreadsheets read a time: a `T` or a `Z` in it makes a text of it
+    "csv": "format csv, header, timestampformat '%Y-%m-%d %H:%M:%S.%g'",
 }
 
 
@@ -43,12 +44,15 @@ def export_marts(
         connection: of `published.reading`.
         marts_schema: the schema whose tables and views are written.
         folder: where the files go.
-        file_format: `parquet` or `csv`. CSV has a header; null is an empty field, an empty text is `""`.
+        file_format: `parquet` or `csv`. CSV has a header and its moments are in UTC; null is an empty field, an empty
+            text is `""`. Parquet holds what a mart and its columns mean as metadata: `description`, and `columns`, a
+            JSON object of descriptions by name.
         now: when this happens, by default now.
 
     Returns:
         The content of `manifest.json`: `generator`, `version`, `written_at`, `as_of` (the newest fetch; null without
-        runs), `format`, and `tables`, each with `name`, `file`, `rows` and `columns` (`name`, `type`).
+        runs), `format`, `time_zone`, and `tables`, each with `name`, `file`, `rows`, `description` and `columns`
+        (`name`, `type`, `description`).
 
     Raises:
         ConfigurationError: there is something else of that name.
@@ -64,6 +68,7 @@ def export_marts(
         "written_at": plain(now or datetime.now(UTC)),
         "as_of": plain(newest_fetch(connection)),
         "format": file_format,
+        "time_zone": "UTC",
     }
     draft = None
     try:
@@ -100,10 +105,30 @@ def _write(
 ) -> dict[str, Any]:
     table = f'"{schema}"."{name}"'
     file = draft / f"{name}.{file_format}"
-    target = str(file).replace("'", "''")
-    [(rows,)] = connection.execute(f"copy {table} to '{target}' ({_WRITTEN_AS[file_format]})").fetchall()
-    columns = fetch_rows(connection, f"select column_name as name, column_type as type from (describe {table})")  # noqa: S608  names of ours
-    return {"name": name, "file": file.name, "rows": rows, "columns": columns}
+    columns = fetch_rows(connection, _COLUMNS, [schema, name])
+    [described] = fetch_rows(connection, _DESCRIPTION, [schema, name] * 2)
+    written_as = _WRITTEN_AS[file_format]
+    if file_format == "parquet":
+        of_columns = json.dumps({column["name"]: column["description"] for column in columns}, ensure_ascii=False)
+        metadata = {"description": described["description"], "columns": of_columns}
+        written_as += f", kv_metadata {{{', '.join(f'{key}: {_literal(text)}' for key, text in metadata.items())}}}"
+    [(rows,)] = connection.execute(f"copy {table} to {_literal(str(file))} ({written_as})").fetchall()
+    return {"name": name, "file": file.name, "rows": rows, **described, "columns": columns}
+
+
+_COLUMNS: Final = """
+    select column_name as name, data_type as type, coalesce(comment, '') as description
+    from duckdb_columns() where schema_name = ? and table_name = ? order by column_index
+"""
+_DESCRIPTION: Final = """
+    select coalesce(comment, '') as description from duckdb_tables() where schema_name = ? and table_name = ?
+    union all
+    select coalesce(comment, '') from duckdb_views() where schema_name = ? and view_name = ?
+"""
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _check_replaceable(folder: Path) -> None:
