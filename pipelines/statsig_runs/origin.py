@@ -44,10 +44,9 @@ class Origin:
 
 def read_origin(connection: duckdb.DuckDBPyConnection, schemas: Schemas) -> Origin | None:
     """Where the copy of a project is from; None for a copy of the job's own DuckDB file."""
-    found = connection.execute(
-        "select 1 from duckdb_tables() where schema_name = ? and table_name = ?", [schemas.staging, _TABLE]
-    )
-    if not found.fetchall():
+    # no parameters: to take one, DuckDB imports pandas, which a reader would wait for
+    named = f"schema_name = '{schemas.staging}' and table_name = '{_TABLE}'"
+    if not connection.execute(f"select 1 from duckdb_tables() where {named}").fetchall():  # noqa: S608  names of ours
         return None
     names = ", ".join(field.name for field in fields(Origin))
     row = connection.execute(f"select {names} from {schemas.staging}.{_TABLE}").fetchone()  # noqa: S608  names of ours

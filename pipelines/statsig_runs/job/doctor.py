@@ -36,7 +36,7 @@ from statsig_runs.origins import find_unread
 from statsig_runs.readers.display import duration, moment
 from statsig_runs.readers.published import fetch_rows, newest_fetch, reading
 from statsig_runs.warehouse.lock import find_holder
-from statsig_runs.warehouse.window import STORAGE_VERSION
+from statsig_runs.warehouse.published import STORAGE_VERSION
 
 if TYPE_CHECKING:
     from statsig_runs.settings import Settings

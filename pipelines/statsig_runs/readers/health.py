@@ -29,7 +29,7 @@ _REPORTED_DAYS: Final = 28
 # unsuccessful: why a source is not healthy is how its newest unsuccessful bucket ended
 # reasons: an open error of the date that is called unsuccessful, else of an overdue one, else the newest
 # troubles: since when, the first error or the last event of the oldest unsuccessful bucket after the newest success
-_SOURCES: Final = """
+_QUERY: Final = """
     with overdue as (
         select dates.source, list({'date_stamp': date_stamp, 'expected_by': expected_by, 'state': state}
             order by date_stamp) as overdue_dates
@@ -121,6 +121,8 @@ _SOURCES: Final = """
     order by
         list_position($healths, health), overdue_date_count desc, last_succeeded_at nulls first, source_status.source
 """
+# written in, since DuckDB imports pandas to take a parameter, and `status` would wait for that
+_SOURCES: Final = _QUERY.replace("$days", str(_REPORTED_DAYS)).replace("$healths", str(list(HEALTH_WORDS)))
 
 # a run that was just enqueued has no bucket yet, and one that names no source may have buckets all the same
 _IN_FLIGHT: Final = """
@@ -152,7 +154,7 @@ def read_sources(connection: duckdb.DuckDBPyConnection) -> list[Row]:
     Args:
         connection: of `published.reading`.
     """
-    return fetch_rows(connection, _SOURCES, {"healths": list(HEALTH_WORDS), "days": _REPORTED_DAYS})
+    return fetch_rows(connection, _SOURCES)
 
 
 def read_in_flight(connection: duckdb.DuckDBPyConnection) -> list[Row]:

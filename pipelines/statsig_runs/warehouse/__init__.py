@@ -18,6 +18,6 @@ from __future__ import annotations
 
 from statsig_runs.warehouse.destinations import open_warehouse
 from statsig_runs.warehouse.files import Warehouse
-from statsig_runs.warehouse.window import STORAGE_VERSION
+from statsig_runs.warehouse.published import STORAGE_VERSION
 
 __all__ = ["STORAGE_VERSION", "Warehouse", "open_warehouse"]

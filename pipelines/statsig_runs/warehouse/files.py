@@ -24,14 +24,14 @@ from typing import TYPE_CHECKING, Final
 from statsig_runs.errors import ConfigurationError, StorageError
 from statsig_runs.origin import places_of
 from statsig_runs.warehouse.lock import take_lock, waiting_lock
-from statsig_runs.warehouse.published import Published, name_of
-from statsig_runs.warehouse.window import STORAGE_VERSION, Window
+from statsig_runs.warehouse.published import STORAGE_VERSION, Published, name_of
 
 if TYPE_CHECKING:
     from statsig_runs.models import Mart
     from statsig_runs.schemas import Schemas
     from statsig_runs.warehouse.destination import Destination
     from statsig_runs.warehouse.loader import Loader
+    from statsig_runs.warehouse.window import Window
 
 log = logging.getLogger(__name__)
 
@@ -143,6 +143,10 @@ class Warehouse:
         """
         if self.destination.file:
             return None
+        from statsig_runs.warehouse.window import (
+            Window,  # with all that a sync needs: too much for a reader to wait for
+        )
+
         return Window(loader, marts, self.destination.name, self.destination.place, days)
 
     def publish(self, window: Window | None = None) -> None:

@@ -17,7 +17,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from statsig_runs.errors import ConfigurationError, StorageError
 from statsig_runs.schemas import is_for_readers
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     import duckdb
 
 log = logging.getLogger(__name__)
+
+STORAGE_VERSION: Final = "v1.4.0"
+"""The oldest DuckDB that opens the files; a file keeps the version that it was created with."""
 
 
 def name_of(database: Path) -> str:

@@ -21,15 +21,13 @@ from statsig_runs import tables
 from statsig_runs.moments import in_utc
 from statsig_runs.origin import Origin, places_of, read_origin, write_origin
 from statsig_runs.status_messages.plan import FIRST_PLAUSIBLE
+from statsig_runs.warehouse.published import STORAGE_VERSION
 
 if TYPE_CHECKING:
     import duckdb
 
     from statsig_runs.models import Mart
     from statsig_runs.warehouse.loader import Loader
-
-STORAGE_VERSION: Final = "v1.4.0"
-"""The oldest DuckDB that opens the files; a file keeps the version that it was created with."""
 
 _BUILT: Final = "int_built_runs"
 _KEYS_PER_QUERY: Final = 500

@@ -15,7 +15,7 @@
 
 {% materialization incremental, adapter='postgres' %}
     {%- set existing = load_cached_relation(this) -%}
-    {%- if existing is not none and existing.is_table and should_full_refresh() -%}
+    {%- if existing is not none and existing.is_table and should_full_refresh() and target.type == 'postgres' -%}
         {{ return(statsig_runs.refilled(existing, dbt.materialization_incremental_default)) }}
     {%- endif -%}
     {{ return(dbt.materialization_incremental_default()) }}
