@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -72,9 +73,9 @@ def _describe(warehouse: Warehouse) -> None:
         for (mart,) in marts:
             (rows,) = connection.execute(f"select count(*) from {warehouse.schemas.marts}.{mart}").fetchone() or (0,)  # noqa: S608
             click.echo(f"  {mart:<24}{rows:>8,} rows")
-    shown = _relative(published.file)
+    shown = quote(str(_relative(published.file)))
     click.echo(f"\nThree queries to try next (any DuckDB client can open the file: duckdb -readonly {shown}):")
-    database = _relative(warehouse.database)
+    database = quote(str(_relative(warehouse.database)))
     for question, sql in QUERIES:
         click.echo(f'\n  # {question}\n  statsig-runs query --database {database} "{sql}"')
     click.echo("\nThe same for your own runs:  STATSIG_API_KEY=console-... statsig-runs sync")
