@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +22,8 @@ def test_the_page_shows_new_data_after_a_sync(
     workplace = copy_of_yesterday()
     monkeypatch.chdir(workplace.work)
     monkeypatch.setattr("sys.argv", [str(EXAMPLE)])
+    # Streamlit puts its page in the place of the main module; what a later test starts would begin with it
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
 
     page = testing.AppTest.from_file(str(EXAMPLE), default_timeout=120).run()
     assert not page.exception
