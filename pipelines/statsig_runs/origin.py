@@ -67,15 +67,17 @@ def write_origin(connection: duckdb.DuckDBPyConnection, schemas: Schemas, origin
 
 
 def places_of(copy: Path) -> set[str]:
-    """The warehouses that a copy was read from, of any project; empty for a copy of the job's own DuckDB file.
+    """The warehouses that a copy was read from, of any project.
 
-    Raises:
-        duckdb.Error: there is no such copy, or it cannot be read.
+    Empty for a copy of the job's own DuckDB file, and where there is no copy or it cannot be read.
     """
     import duckdb
 
-    with duckdb.connect(str(copy), read_only=True) as connection:
-        found = connection.execute("select schema_name from duckdb_tables() where table_name = ?", [_TABLE])
-        schemas = [schema for (schema,) in found.fetchall()]
-        sql = " union all ".join(f'select place from "{schema}".{_TABLE}' for schema in schemas)  # noqa: S608
-        return {place for (place,) in connection.execute(sql).fetchall()} if sql else set()
+    try:
+        with duckdb.connect(str(copy), read_only=True) as connection:
+            found = connection.execute("select schema_name from duckdb_tables() where table_name = ?", [_TABLE])
+            schemas = [schema for (schema,) in found.fetchall()]
+            sql = " union all ".join(f'select place from "{schema}".{_TABLE}' for schema in schemas)  # noqa: S608
+            return {place for (place,) in connection.execute(sql).fetchall()} if sql else set()
+    except duckdb.Error:
+        return set()

@@ -73,8 +73,7 @@ def examine(warehouse: Warehouse, settings: Settings, now: datetime) -> Iterator
     yield _space(warehouse)
     yield _lock(warehouse)
     yield _versions()
-    if warehouse.published:
-        yield from _published(warehouse, settings, now)
+    yield from _published(warehouse, settings, now)
 
 
 def _settings() -> Finding:

@@ -60,10 +60,7 @@ def build_sentence(as_of: datetime | None, sources: Sequence[Row], *, named: int
             continue
         shown, left = of_word[:left], left - len(of_word[:left])
         parts.append(("text", f"; {word}: "))
-        for number, source in enumerate(shown):
-            parts += [("text", ", " if number else ""), ("name", source["source"]), ("text", _overdue(source, as_of))]
-        if more := len(of_word) - len(shown):
-            parts.append(("text", f" and {more:,} more" if shown else f"{more:,} source{'s' if more > 1 else ''}"))
+        parts += _named(of_word, shown, [_overdue(source, as_of) for source in shown])
     return [part for part in [*parts, *_empty(sources, as_of, named)] if part[1]]
 
 
@@ -178,12 +175,20 @@ def _through(complete: Sequence[Row]) -> str:
 def _empty(sources: Sequence[Row], as_of: datetime, named: int) -> Parts:
     """The sources with dates that landed without data, whatever their health."""
     empty = [source for source in sources if source["empty_dates"]]
-    parts: Parts = [("text", "; empty: ")] if empty else []
-    for number, source in enumerate(empty[:named]):
-        dates = say_dates(source["empty_dates"], as_of.year)
-        parts += [("text", ", " if number else ""), ("name", source["source"]), ("text", f" ({dates})")]
-    if more := len(empty) - len(empty[:named]):
-        parts.append(("text", f" and {more:,} more" if named else f"{more:,} source{'s' if more > 1 else ''}"))
+    if not empty:
+        return []
+    shown = empty[:named]
+    dates = [f" ({say_dates(source['empty_dates'], as_of.year)})" for source in shown]
+    return [("text", "; empty: "), *_named(empty, shown, dates)]
+
+
+def _named(sources: Sequence[Row], shown: Sequence[Row], told: Sequence[str]) -> Parts:
+    """The names of those of the sources that are shown, each with what is told of it; the others are counted."""
+    parts: Parts = []
+    for number, (source, its) in enumerate(zip(shown, told, strict=True)):
+        parts += [("text", ", " if number else ""), ("name", source["source"]), ("text", its)]
+    if more := len(sources) - len(shown):
+        parts.append(("text", f" and {more:,} more" if shown else f"{more:,} source{'s' if more > 1 else ''}"))
     return parts
 
 

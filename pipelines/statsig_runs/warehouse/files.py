@@ -120,7 +120,7 @@ class Warehouse:
         Raises:
             StorageError: the copy is damaged.
         """
-        if is_restored := published.file.exists() and not _is_of_a_warehouse(published.file):
+        if is_restored := published.file.exists() and not places_of(published.file):
             if damage := published.find_damage():
                 raise StorageError(
                     f"{self.database} is gone, and the published copy {published.file} is damaged: {damage}\n"
@@ -201,15 +201,6 @@ class Warehouse:
             "Move it away, and the next sync goes on from the published copy, which holds everything that was "
             f"published:\n{_moving(self.database)}"
         )
-
-
-def _is_of_a_warehouse(copy: Path) -> bool:
-    import duckdb
-
-    try:
-        return bool(places_of(copy))
-    except duckdb.Error:
-        return False
 
 
 def _without_both(database: Path, published: Published) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -126,9 +125,8 @@ class Window:
         """
         import duckdb
 
-        with suppress(duckdb.Error):
-            if places_of(earlier) == {self._place}:  # of this project, or of others beside it
-                shutil.copyfile(earlier, draft)
+        if places_of(earlier) == {self._place}:  # of this project, or of others beside it
+            shutil.copyfile(earlier, draft)
         config: dict[str, Any] = {} if draft.exists() else {"storage_compatibility_version": STORAGE_VERSION}
         with self._loader.connected(), duckdb.connect(str(draft), config=config) as connection:
             connection.execute("set timezone = 'UTC'")
