@@ -13,8 +13,8 @@ endif
 # every platform and Python in one file; hashes, and no addresses
 LOCK := --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet
 
-# in as many processes as there are cores, see tests/conftest.py; in the order of the files: the long ones come early
-PYTEST := $(BIN)/pytest -n logical --dist loadgroup --no-loadscope-reorder
+# in as many processes as there are cores, a file in one of them; in the order of the files: the long ones come early
+PYTEST := $(BIN)/pytest -n logical --dist loadfile --no-loadscope-reorder
 
 .PHONY: help demo test test-engines bench lock clean
 

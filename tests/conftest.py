@@ -1,7 +1,7 @@
 """What all tests share: a Ctrl-C that works, and published copies that many read and none writes.
 
-In several processes, as `make test` runs them, tests that read the same copy share one, and so do the tests of a file:
-what is costly to build is built once.
+In several processes, as `make test` runs them, the tests of a file share one: some files follow one workplace through
+its days, and what is costly to build is built once a process.
 """
 
 from __future__ import annotations
@@ -19,17 +19,6 @@ from tests.support.report_runs import build_troubled
 # how long an example takes says what else the machine does
 hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("untimed")
-
-SHARED = ("troubled", "published", "without_runs", "duckdb_file")
-"""Costly fixtures of a session whose tests, in several files, take little time besides."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say which tests share a process."""
-    for item in items:
-        used = getattr(item, "fixturenames", ())
-        group = next((name for name in SHARED if name in used), item.path.stem)
-        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(autouse=True)
