@@ -1,6 +1,7 @@
 {# The incremental rule, for every model that holds rows of single runs: delete the rows of the runs that changed
    (`delete_changed_runs`, a pre-hook in the same transaction), then append what these runs have now
-   (`runs_to_build`). A model that does not exist yet, or is refreshed in full, is built from all runs.
+   (`runs_to_build`). On Spark, which has no such transactions, both are one merge (`engines/replacing.sql`). A model that does
+   not exist yet, or is refreshed in full, is built from all runs.
 
    There are two lists of such runs. `int_changed_runs` has those whose own data changed. `int_judged_runs` has these as
    well, and those that are judged otherwise because a source's final status changed: it is for what has an outcome. #}
@@ -17,18 +18,11 @@
 {%- endmacro %}
 
 
-{% macro delete_changed_runs(list='int_changed_runs') -%}
+{# Rows of no run are those that each build finds anew. #}
+{% macro delete_changed_runs(list='int_changed_runs', and_rows_of_no_run=false) -%}
     {%- set changed_runs = ref(list) -%}
     {%- if is_incremental() -%}
-        {{ delete_keys(this, 'run_id', changed_runs) }}
-    {%- endif -%}
-{%- endmacro %}
-
-
-{# Of a model that also has rows of no run, which each build finds anew. #}
-{% macro delete_rows_of_no_run() -%}
-    {%- if is_incremental() -%}
-        delete from {{ this }} where run_id is null
+        {{ delete_runs(this, changed_runs, and_rows_of_no_run) }}
     {%- endif -%}
 {%- endmacro %}
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -21,8 +22,10 @@ from statsig_runs.schemas import Schemas
 from statsig_runs.settings import load_settings
 from statsig_runs.warehouse import Warehouse, open_warehouse
 from statsig_runs.warehouse.destinations import resolve_lake
+from statsig_runs.warehouse.lake import LakeDatabase
 from tests.support.one_run import payload
-from tests.support.two_syncs import NOW, Table, differences, sync_twice
+from tests.support.polling import NEVER_EMPTY, Polled, polling
+from tests.support.two_syncs import EARLIER, MARTS, NOW, Table, differences, sync, sync_twice
 from tests.support.workplace import COMMAND
 
 for module in ("deltalake", "pysail", "pyspark", "dbt.adapters.spark"):
@@ -83,6 +86,34 @@ def test_a_local_cluster_builds_the_same_from_nothing(
     build(warehouse, load_settings(), full_refresh=True)
 
     assert differences(duckdb_marts, read) == {}
+
+
+def test_a_build_is_one_commit_to_each_mart_and_readers_meet_no_hole(folder: Path) -> None:
+    polled_project = warehouse_of(folder, "polled")
+    sync(polled_project, [EARLIER])
+    lake, _ = resolve_lake()
+    database = LakeDatabase(lake)
+    most: Counter[str] = Counter()
+
+    def read_all(polled: Polled) -> None:
+        for mart in NEVER_EMPTY:
+            [(count,)] = database.query(f"select count(*) from statsig_polled.{mart}") or [(0,)]
+            if not count or count < most[mart]:  # each sync brings more runs, and removes none
+                polled.complaints.append(f"{mart}: {most[mart]} rows, then {count}")
+            most[mart] = count
+
+    def commits() -> dict[str, int]:
+        return {mart: delta.version() for mart in MARTS if (delta := lake.open("statsig_polled", mart))}
+
+    before = commits()
+    with polling(read_all) as polled:
+        for hours in (10, 0):  # as of each moment every run is fetched again, so every run is modelled again
+            sync(polled_project, [NOW - timedelta(hours=hours)])
+        build(polled_project, load_settings(), full_refresh=True)
+
+    assert polled.complaints == []
+    assert polled.reads > 5
+    assert commits() == {mart: before[mart] + 3 for mart in MARTS}
 
 
 def test_the_next_sync_finds_what_the_lake_holds(folder: Path, warehouse: Warehouse) -> None:

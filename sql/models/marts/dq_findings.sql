@@ -1,10 +1,7 @@
 {{ config(
     schema=var('mart_schema'),
     materialized='incremental',
-    pre_hook=[
-        "{{ statsig_runs.delete_changed_runs('int_judged_runs') }}",
-        "{{ statsig_runs.delete_rows_of_no_run() }}",
-    ],
+    pre_hook="{{ statsig_runs.delete_changed_runs('int_judged_runs', and_rows_of_no_run=true) }}",
 ) }}
 
 {%- set no_run = 'cast(null as ' ~ dbt.type_string() ~ ') as run_id' -%}
