@@ -2,48 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pytest
-from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-from dbt.cli.main import dbtRunner
 
-from statsig_runs.packaged import packaged
-from tests.support import warehouse_of_runs as warehouse
+from tests.support.team_project import run, write_project
 from tests.support.written_week import all_runs
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "dbt_project"
 OWN_RULE = "{% macro generate_schema_name(name, node) %}{{ 'dev_' ~ (name or target.schema) }}{% endmacro %}"
-
-
-def write_project(folder: Path) -> Path:
-    """The example as it stands, in a folder like the checkout's."""
-    project = folder / "examples" / "dbt_project"
-    shutil.copytree(EXAMPLE, project)
-    (folder / "sql").symlink_to(packaged("sql"))
-    warehouse.load(project / "lake.duckdb", all_runs())
-    return project
-
-
-def run(folder: Path, *command: str) -> None:
-    quiet = ("--log-level", "none", "--no-send-anonymous-usage-stats", "--no-version-check")
-    places = ("--project-dir", str(folder), "--profiles-dir", str(folder))
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setenv("TEAM_DATABASE", str(folder / "house.duckdb"))
-        monkeypatch.setenv("STATSIG_RUNS_DATABASE", str(folder / "lake.duckdb"))
-        try:
-            outcome: Any = dbtRunner().invoke([*quiet, *command, *places])
-        finally:
-            DuckDBConnectionManager.close_all_connections()
-    assert outcome.success, outcome.exception or [r.message for r in outcome.result if r.status != "success"]
 
 
 @pytest.fixture(scope="module")
 def team(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = write_project(tmp_path_factory.mktemp("team"))
+    folder = write_project(tmp_path_factory.mktemp("team"), all_runs())
     run(folder, "deps")
     run(folder, "build", "--exclude-resource-type", "unit_test")
     return folder
@@ -73,7 +45,7 @@ def test_the_second_build_models_no_run_again(team: Path):
 
 
 def test_a_rule_of_the_teams_own_for_schema_names_is_followed(tmp_path: Path):
-    folder = write_project(tmp_path)
+    folder = write_project(tmp_path, all_runs())
     (folder / "macros").mkdir()
     (folder / "macros" / "names.sql").write_text(OWN_RULE, encoding="utf-8")
     run(folder, "deps")
