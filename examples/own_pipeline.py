@@ -14,11 +14,11 @@ from statsig_runs.source import statsig_ingestion
 
 
 def load() -> None:
-    """Load one batch of runs, up to 5,000 of them, the newest first."""
+    """Load the newest thousand runs."""
     pipeline = dlt.pipeline("our_pipeline", destination=dlt.destinations.duckdb("ours.duckdb"), dataset_name="statsig")
-    source = statsig_ingestion().with_resources("ingestion_runs", "run_status_events")  # two of the nine tables
-    source.resources["run_batches"].add_limit(1)  # batches; without it, all runs that the API still lists
-    pipeline.run(source)
+    everything = statsig_ingestion(status=False)  # `since=` and `max_requests=` are other ways to ask for less
+    source = everything.with_resources("ingestion_runs", "run_status_events")  # two of the eleven tables
+    pipeline.run(source.add_limit(100))  # pages of ten runs; without it, all that the API still lists
     with pipeline.sql_client() as client:
         [(runs,)] = client.execute_sql("select count(*) from ingestion_runs") or []
         [(events,)] = client.execute_sql("select count(*) from run_status_events") or []

@@ -38,6 +38,7 @@ def test_the_source_loads_into_a_pipeline_of_ones_own(tmp_path: Path) -> None:
         address = {"STATSIG_API_KEY": KEY, "SOURCES__STATSIG_RUNS__BASE_URL": api.url}
         of_dlt = {"DLT_DATA_DIR": str(tmp_path / "dlt"), "RUNTIME__DLTHUB_TELEMETRY": "false"}
         told = run("own_pipeline.py", tmp_path, **address, **of_dlt)
+        assert [entry.path.partition("?")[2] for entry in api.log] == ["page=1", "page=2", "page=3"]
     events = sum(len(each["runHistory"]) for each in runs)
     assert told == [f"30 runs with {events} status events are in ours.duckdb."]
     with duckdb.connect(str(tmp_path / "ours.duckdb"), read_only=True) as connection:

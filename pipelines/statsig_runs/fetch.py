@@ -99,7 +99,7 @@ class Fetch:
         self._api = api
         self._runs = Runs(api)
         self._pages = Pages(self._runs)
-        self._request = request
+        self.request = request
         self._listed = progress
         self._waiting = dict.fromkeys((*request.run_ids, *progress.leftover))  # not asked for yet
         self._failed = dict.fromkeys(progress.failed)
@@ -119,7 +119,7 @@ class Fetch:
     @property
     def progress(self) -> Progress:
         """What the next sync has to know, once everything handed on so far is loaded."""
-        is_one = self._request.max_requests == 1
+        is_one = self.request.max_requests == 1
         return replace(
             self._listed,
             leftover=tuple(self._waiting),
@@ -137,7 +137,7 @@ class Fetch:
         refusal: ApiError | None = None
         if self._is_turn_of_rest:
             yield from self._read_by_id(list(self._waiting))
-        if self._request.discover:
+        if self.request.discover:
             try:
                 yield from self._read_list()
             except ApiError as error:
@@ -157,16 +157,12 @@ class Fetch:
             raise (refusal or error) from None
         if refusal:
             self._raise(refusal)
-        if self.is_cut:
-            log.warning(
-                "stopped at the limit of %s requests; the next sync goes on from here", self._request.max_requests
-            )
 
     def _raise(self, refusal: ApiError) -> None:
         """Raise what keeps the list from being read, unless this API has none and ids were given."""
         if not isinstance(refusal, ApiRequestError) or refusal.status != _NOT_FOUND:
             raise refusal
-        if not self._request.run_ids:
+        if not self.request.run_ids:
             hint = "Check the setting base_url; an API without a list of runs can be asked by --run-id only."
             raise ApiRequestError(f"{refusal}. {hint}", _NOT_FOUND)
         log.warning("this API has no list of runs; only the ids given were read")
@@ -258,7 +254,7 @@ class Fetch:
 
     def _affordable(self, run_ids: Iterable[str]) -> Iterator[str]:
         for run_id in run_ids:
-            if self._is_spent(self._request.most_for_runs):
+            if self._is_spent(self.request.most_for_runs):
                 return
             yield run_id
 
@@ -277,15 +273,16 @@ def payload_redactor(secret: str) -> Redactor:
     return Redactor([secret] if len(secret) >= _SHORTEST_SECRET else [])
 
 
-def fetch_everything(api: ConsoleApi, run_ids: Iterable[str], *, discover: bool, secret: str) -> Iterator[Outcome]:
-    """The runs named and, if asked for, the whole list; for pipelines without a state. What is unreadable is logged."""
-    request = Request(run_ids=tuple(run_ids), discover=discover, full=True)
+def fetch_everything(api: ConsoleApi, request: Request, *, secret: str) -> Iterator[Outcome]:
+    """All that is requested, for pipelines without a state. What is unreadable or left out is logged."""
     fetch = Fetch(api, request, Progress(), known=lambda _: {}, unsettled=tuple, secret=secret)
     for outcome in fetch:
         if isinstance(outcome, Unread):
             log.error("%s could not be read: %s", outcome.what, outcome.error)
         else:
             yield outcome
+    if fetch.is_cut:
+        log.warning("stopped at the limit of %s requests; the rest was not read", request.max_requests)
 
 
 def _share(most: int | None, ids: int, progress: Progress) -> tuple[int | None, int | None]:

@@ -1,8 +1,9 @@
 """The dlt source in a pipeline of one's own, on a real DuckDB file, against a real server."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from statsig_runs.contract import MissingRun, Outcome, read_run
 from statsig_runs.errors import ConfigurationError, NotAuthorisedError
 from statsig_runs.simulator import Simulator
-from statsig_runs.source import loaded_batch, statsig_ingestion
+from statsig_runs.source import PagedSource, loaded_batch, statsig_ingestion
 from statsig_runs.tables import BATCH_TABLES, TOMBSTONE
 from tests.support.one_run import NOW, bucket, history, payload
 
@@ -60,7 +61,7 @@ def count_rows(warehouse: Warehouse) -> dict[str, int]:
     return {table: warehouse.rows(f"select count(*) from {table}")[0][0] for table in BATCH_TABLES}
 
 
-def ingestion(simulator: Simulator, run_ids: Iterable[str] = (), **options: Any) -> Any:
+def ingestion(simulator: Simulator, run_ids: Iterable[str] = (), **options: Any) -> PagedSource:
     return statsig_ingestion(run_ids, base_url=simulator.url, rate_limits="1000/1", **({"api_key": KEY} | options))
 
 
@@ -237,6 +238,78 @@ def openapi_example() -> dict[str, Any]:
     document = yaml.safe_load((Path(__file__).parents[1] / "data" / "read-ingestion-run.openapi.yaml").read_text())
     answer = document["paths"]["/console/v1/ingestion/runs/{id}"]["get"]["responses"]["200"]
     return answer["content"]["application/json"]["example"]["data"]
+
+
+def requests(simulator: Simulator) -> list[str]:
+    """What was asked for since the last look: page numbers, ids, and `status`."""
+    parts = [entry.path.removeprefix("/console/v1/ingestion/") for entry in simulator.log]
+    simulator.log.clear()
+    return ["status" if part.startswith("status") else re.split("page=|/", part)[1] for part in parts]
+
+
+def add_forty_runs(simulator: Simulator) -> None:
+    """One a day, r31 on the last day of December and r40 to r32 in January."""
+    for number in range(40):
+        created = datetime(2023, 12, 1, 9, tzinfo=UTC) + timedelta(days=number)
+        simulator.runs.add(payload(runID=f"r{number + 1}", createdAt=created.isoformat(timespec="milliseconds")))
+
+
+@pytest.mark.parametrize("chosen", [(), ("ingestion_runs", "run_payloads")])
+def test_a_limit_counts_pages_and_what_lies_beyond_is_not_asked_for(
+    warehouse: Warehouse, simulator: Simulator, chosen: tuple[str, ...]
+) -> None:
+    add_forty_runs(simulator)
+    everything = ingestion(simulator)
+    source = everything.with_resources(*chosen) if chosen else everything
+    warehouse.pipeline.run(source.add_limit(2))
+    assert requests(simulator) == ["1", "2"]
+    assert warehouse.rows("select count(*), min(created_at)::date from ingestion_runs") == [(20, date(2023, 12, 21))]
+
+
+def test_a_limit_on_ids_leaves_out_those_that_nobody_was_about_to_ask_for(
+    warehouse: Warehouse, simulator: Simulator
+) -> None:
+    add_forty_runs(simulator)
+    ids = [f"r{number}" for number in range(1, 301)]  # most of them unknown
+    warehouse.pipeline.run(ingestion(simulator, ids, discover=False).add_limit(1))
+    assert 10 <= len(requests(simulator)) < 150
+    runs, missing = warehouse.rows("select count(*) from ingestion_runs union all select count(*) from missing_runs")
+    assert runs[0] + missing[0] == 10
+
+
+@pytest.mark.parametrize(
+    "since",
+    [
+        date(2024, 1, 1),
+        datetime(2024, 1, 1),  # noqa: DTZ001  what is given without a zone is in UTC
+        datetime(2024, 1, 1, 9, tzinfo=timezone(timedelta(hours=9))),
+    ],
+)
+def test_paging_stops_at_a_page_of_runs_that_were_all_created_before_since(
+    warehouse: Warehouse, simulator: Simulator, since: date
+) -> None:
+    add_forty_runs(simulator)
+    warehouse.pipeline.run(ingestion(simulator, since=since, status=False))
+    assert requests(simulator) == ["1", "2"]
+    assert warehouse.rows("select count(*) from ingestion_runs where created_at >= '2024-01-01'") == [(9,)]
+
+
+def test_requests_end_at_their_limit_and_one_of_them_is_for_the_ingestion_status(
+    warehouse: Warehouse, simulator: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    add_forty_runs(simulator)
+    warehouse.pipeline.run(ingestion(simulator, max_requests=3))
+    assert requests(simulator) == ["1", "2", "3"]
+    assert "stopped at the limit of 3 requests; the rest was not read" in caplog.messages
+    warehouse.pipeline.run(ingestion(simulator, max_requests=4))
+    assert requests(simulator) == ["1", "2", "3", "status"]
+    warehouse.pipeline.run(ingestion(simulator, ["r1", "r2"], max_requests=2, discover=False))
+    assert sorted(requests(simulator)) == ["r1", "r2"]
+
+
+def test_no_request_at_all_is_no_limit_to_ask_for(simulator: Simulator) -> None:
+    with pytest.raises(ConfigurationError, match="max_requests is 0"):
+        ingestion(simulator, max_requests=0)
 
 
 def test_a_source_run_again_asks_again(warehouse: Warehouse, simulator: Simulator) -> None:

@@ -120,6 +120,8 @@ def _everything(fetch: Fetch, status: StatusFetch | None) -> Iterator[Outcome | 
         if status:
             status.note(outcome)
         yield outcome
+    if fetch.is_cut:
+        log.warning("stopped at the limit of %s requests; the next sync goes on from here", fetch.request.max_requests)
     yield from status or ()
 
 
