@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -155,6 +156,25 @@ def test_the_secrets_of_a_profile_leave_no_trace_in_a_key(tmp_path: Path) -> Non
         project = dbt_project.DbtProject(tmp_path, {**PROFILE, "password": dbt_project.Secret(password)}, {})
         keys.add(project.key)
     assert len(keys) == 1
+
+
+def test_what_tools_around_dbt_read_is_there_after_a_build_and_again_when_it_was_removed(
+    copied: Path, another_process: Callable[[], None]
+) -> None:
+    target = copied / ".runs" / "dbt" / "target"
+    project = json.loads((target / "manifest.json").read_bytes())
+    results = json.loads((target / "run_results.json").read_bytes())
+    runs = project["nodes"]["model.statsig_runs.fct_runs"]
+    assert runs["columns"]["run_id"]["description"]
+    assert "model.statsig_runs.fct_runs" in project["child_map"]["model.statsig_runs.int_histories"]
+    assert {each["status"] for each in results["results"]} == {"success", "pass"}
+    made = {each["unique_id"] for each in results["results"]}
+    assert made == {name for name, node in project["nodes"].items() if node["resource_type"] != "unit_test"}
+    shutil.rmtree(target)
+    another_process()
+    warehouse.build(copied / "runs.duckdb")
+    assert json.loads((target / "manifest.json").read_bytes())["nodes"].keys() == project["nodes"].keys()
+    assert (target / "run_results.json").exists()
 
 
 def test_no_room_for_the_file_is_no_reason_to_stop(tmp_path: Path) -> None:

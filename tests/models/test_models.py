@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -147,6 +148,9 @@ def test_a_failed_build_names_the_test_and_the_next_one_makes_it_good(database: 
         with pytest.raises(ModelsError, match="assert_marts_and_staging_agree_on_every_run") as caught:
             build_models(database)
         assert "the raw tables are as they were" in str(caught.value)
+    results = (database.parent / f".{database.stem}" / "dbt" / "target" / "run_results.json").read_bytes()
+    failed = [each["unique_id"] for each in json.loads(results)["results"] if each["status"] == "fail"]
+    assert any("assert_marts_and_staging_agree_on_every_run" in each for each in failed)
 
     query(database, "create table kept as select distinct * from statsig_raw.ingestion_runs")
     query(database, "delete from statsig_raw.ingestion_runs")
@@ -214,3 +218,6 @@ def test_the_documentation_is_one_page_that_knows_every_mart(built: tuple[Path, 
     assert all(f"model.statsig_runs.{mart}" in page for mart in MARTS)
     assert "MANIFEST.JSON INLINE DATA" not in page
     assert [path.name for path in (tmp_path / "docs").iterdir()] == ["models.html"]
+    catalog = json.loads((tmp_path / "state" / "target" / "catalog.json").read_bytes())
+    columns = catalog["nodes"]["model.statsig_runs.fct_runs"]["columns"]
+    assert columns["created_at"]["type"] == "TIMESTAMP WITH TIME ZONE"

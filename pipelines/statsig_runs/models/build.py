@@ -128,6 +128,8 @@ def write_docs(
 ) -> None:
     """Write dbt's documentation of the built tables, lineage included, as one HTML file that needs no network.
 
+    dbt's `catalog.json`, the columns as the database has them, goes beside the other artifacts of the builds.
+
     Args:
         database: the DuckDB file that holds the marts.
         file: the page to write, replaced whole.
@@ -140,15 +142,18 @@ def write_docs(
         StorageError: the database could not be opened, or the page not written.
     """
     schemas = schemas or Schemas.of_project()
+    state = state or _state_beside(database)
     project = DbtProject(
-        state=(state or _state_beside(database)) / "docs",
+        state=state / "docs",
         profile=profile or _duckdb_profile(database, schemas.marts),
         variables=_schema_variables(schemas),
     )
     project.invoke(["docs", "generate", "--static"], write_json=True)
     try:
         with replacing(file) as draft:
-            shutil.copyfile(project.state / "target" / "static_index.html", draft)
+            shutil.copyfile(project.target / "static_index.html", draft)
+        with replacing(state / "target" / "catalog.json") as draft:
+            shutil.copyfile(project.target / "catalog.json", draft)
     except OSError as error:
         raise StorageError(f"The documentation could not be written to {file}: {error.strerror}.") from None
 

@@ -23,6 +23,7 @@ from statsig_runs.environment import environment
 from statsig_runs.errors import ModelsError, StorageError
 from statsig_runs.models.manifest import keep_manifest, key_of, read_manifest
 from statsig_runs.packaged import packaged
+from statsig_runs.whole_files import replacing
 
 PROFILE: Final = "statsig_runs"
 _MESSAGES_SHOWN: Final = 5
@@ -70,6 +71,8 @@ class DbtProject:
             runner = dbtRunner(self._read_project(), callbacks=[_log_event])
             json_files = "--write-json" if write_json else "--no-write-json"
             outcome = runner.invoke([*_ALWAYS, json_files, *command, *self._options()])
+            if command[0] == "build":
+                self._write_results(outcome.result)
         _raise_failure(outcome)
         return outcome.result
 
@@ -78,14 +81,33 @@ class DbtProject:
         from dbt.cli.main import dbtRunner
 
         if self.key not in _manifests:
-            manifest = read_manifest(self.state, self.key)
+            is_written = (self.target / "manifest.json").exists()
+            manifest = read_manifest(self.state, self.key) if is_written else None
             if manifest is None:
-                outcome = dbtRunner().invoke([*_ALWAYS, "--no-write-json", "parse", *self._options()])
+                outcome = dbtRunner().invoke([*_ALWAYS, "--write-json", "parse", *self._options()])
                 _raise_failure(outcome)
                 manifest = outcome.result
                 keep_manifest(self.state, self.key)
             _manifests[self.key] = manifest
         return _manifests[self.key]
+
+    def _write_results(self, results: Any) -> None:
+        """Write what became of each model and test, also where some failed, for tools that watch dbt.
+
+        `--write-json` would write the project as well, each time: 1.3 MB, a third of a small build.
+        """
+        if results is None:  # nothing was run
+            return
+        try:
+            with replacing(self.target / "run_results.json") as draft:
+                results.write(str(draft))
+        except OSError as error:
+            log.warning("%s is an older one: %s", self.target / "run_results.json", error)
+
+    @property
+    def target(self) -> Path:
+        """The folder of dbt's artifacts: `manifest.json`, `run_results.json`, compiled SQL."""
+        return self.state / "target"
 
     @property
     def key(self) -> str:
@@ -97,7 +119,7 @@ class DbtProject:
         return [
             *("--project-dir", str(packaged("sql")), "--profiles-dir", str(self.state)),
             *("--profile", PROFILE, "--target", "main", "--vars", json.dumps(self.variables)),
-            *("--target-path", str(self.state / "target"), "--log-path", str(self.state / "logs")),
+            *("--target-path", str(self.target), "--log-path", str(self.state / "logs")),
         ]
 
     def _write_profile(self) -> None:
