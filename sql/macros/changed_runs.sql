@@ -27,6 +27,22 @@
 {%- endmacro %}
 
 
+{# The columns of `int_run_states` and `int_modelled_runs`, but the key. #}
+{% macro run_state() -%}
+    {{ return([
+        'latest_status', identifier('trigger'), 'created_at', 'last_updated_at', 'fetched_at',
+        'payload_count', 'newest_payload_at', 'content_hash', 'settings_hash',
+    ]) }}
+{%- endmacro %}
+
+
+{# Whether two values differ, either of which may be missing. #}
+{% macro differ(one, other) -%}
+    {{ one }} <> {{ other }}
+        or ({{ one }} is null) <> ({{ other }} is null)
+{%- endmacro %}
+
+
 {# The bookkeeping of the last build, `int_modelled_runs` or `int_modelled_sources`. It is written last and read first, so
    no `ref`: that would be a circle. None before the first build and on a full refresh. #}
 {% macro modelled(model) -%}

@@ -24,6 +24,12 @@
 {%- endmacro %}
 
 
+{# Whether a history that ends with an event at this time has been silent for long enough, as of the fetch. #}
+{% macro is_settled(last_event_at, fetched_at) -%}
+    {{ microseconds_between(last_event_at, fetched_at) }} >= {{ var('settle_hours') }} * 3600000000
+{%- endmacro %}
+
+
 {% macro is_terminal_success(status) -%}
     {%- set terminal = var('terminal_success_statuses') -%}
     {%- if terminal -%}

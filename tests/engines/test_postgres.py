@@ -21,14 +21,16 @@ from statsig_runs.job.refresh import build
 from statsig_runs.plan import Progress
 from statsig_runs.schemas import Schemas
 from statsig_runs.settings import load_settings
+from statsig_runs.simulator import Simulator
+from statsig_runs.simulator.sample_runs import generate_runs
 from statsig_runs.warehouse import Warehouse, open_warehouse
 from tests.engines.conftest import read_duckdb
 from tests.support.odd_times import odd_runs
 from tests.support.polling import Polled, look, polling
 from tests.support.postgres_server import PASSWORD, USER
 from tests.support.published_runs import PATIENT, run_command
-from tests.support.two_syncs import EARLIER, NOW, Table, differences, sync, sync_twice
-from tests.support.workplace import COMMAND
+from tests.support.two_syncs import EARLIER, MARTS, NOW, Table, differences, sync, sync_twice
+from tests.support.workplace import COMMAND, KEY, Workplace
 
 psycopg2 = pytest.importorskip("psycopg2", reason="the extra `postgres` is not installed")
 pytest.importorskip("dbt.adapters.postgres", reason="the extra `postgres` is not installed")
@@ -227,6 +229,34 @@ def test_a_reader_sees_whole_builds_alone_and_keeps_what_is_his(
     assert polled.reads > 20
     assert polled.states == {EARLIER, *(NOW - timedelta(hours=hours) for hours in (10, 0))}
     assert read(database, "pg_indexes where indexname = 'team_index'", "pg_catalog")[1] != []
+
+
+def test_a_sync_that_finds_nothing_new_leaves_what_a_full_refresh_would(database: str, tmp_path: Path) -> None:
+    runs = generate_runs(60, seed=11, until=NOW)
+    with Simulator(runs, api_key=KEY) as simulator:
+        workplace = Workplace(
+            tmp_path,
+            simulator.url,
+            SOURCES__STATSIG_RUNS__DESTINATION="postgres",
+            SOURCES__STATSIG_RUNS__PROJECT="renewed",
+            SOURCES__STATSIG_RUNS__SETTLE_DAYS="36500",
+            DESTINATION__POSTGRES__CREDENTIALS=os.environ["DESTINATION__POSTGRES__CREDENTIALS"],
+        )
+        first = workplace.sync()
+        renewed = workplace.run("sync", "--json", "--log-level", "info")
+    assert (first.summary["new"], first.summary["error"]) == (len(runs), None)
+    assert (renewed.summary["unchanged"], renewed.summary["error"]) == (len(runs), None)
+    assert "nothing has changed" in renewed.err
+    marts = {mart: read(database, mart, "statsig_renewed") for mart in MARTS}
+    newest = workplace.query("select max(fetched_at) from statsig_raw_renewed.ingestion_runs")
+    assert workplace.query("select max(fetched_at) from statsig_renewed.fct_runs") == newest
+    copied = workplace.query("from statsig_renewed.fct_runs order by run_id")
+
+    refreshed = workplace.run("transform", "--full-refresh")
+
+    assert refreshed.code == 0, refreshed.err
+    assert differences(marts, lambda mart: read(database, mart, "statsig_renewed")) == {}
+    assert workplace.query("from statsig_renewed.fct_runs order by run_id") == copied
 
 
 HOLD = """

@@ -108,7 +108,7 @@ def loader(tmp_path: Path) -> Iterator[Loader]:
 
 
 def times(loader: Loader, table: str, key: str = "run_id", moment: str = "fetched_at") -> dict[str, datetime]:
-    rows = loader._sql.query(f"select {key}, {moment} from statsig_raw.{table} order by 1")
+    rows = loader.sql.query(f"select {key}, {moment} from statsig_raw.{table} order by 1")
     assert rows is not None
     return {name: value.astimezone(UTC) for name, value in rows}
 
@@ -135,7 +135,7 @@ def test_what_was_fetched_later_counts_as_fetched_now_and_older_payloads_keep_th
     assert seen["c"] == NOW
     assert NOW - timedelta(seconds=1) < seen["a"] < seen["b"] < NOW
     assert NOW - timedelta(hours=1, seconds=1) < seen["old"] < NOW - timedelta(hours=1)
-    status = loader._sql.query("select run_id, latest_status from statsig_raw.ingestion_runs order by 1")
+    status = loader.sql.query("select run_id, latest_status from statsig_raw.ingestion_runs order by 1")
     assert status == [("ahead", "c"), ("mended", "new"), ("right", "started")]
     assert loader.progress() == Progress(as_of=NOW)
 
@@ -162,7 +162,7 @@ def test_refused_and_missing_runs_messages_loads_and_progress_are_mended_too(loa
     assert times(loader, "missing_runs") == {"early": NOW, "gone": NOW}
     assert times(loader, "ingestion_runs") == {"gone": NOW}
     assert list(times(loader, "ingestion_status_messages", "message_hash", "first_fetched_at").values()) == [NOW]
-    ((load_id, new, started, finished),) = loader._sql.query(
+    ((load_id, new, started, finished),) = loader.sql.query(
         "select load_id, new_count, started_at, finished_at from statsig_raw.sync_loads"
     ) or [()]
     assert (load_id, new, finished - started) == ("l", 7, timedelta(minutes=2))

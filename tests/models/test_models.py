@@ -13,7 +13,7 @@ import duckdb
 import pytest
 
 from statsig_runs.errors import ModelsError
-from statsig_runs.models import Build, build_models, write_docs
+from statsig_runs.models import Build, Definitions, build_models, write_docs
 from statsig_runs.models.dbt_project import DbtProject
 from statsig_runs.packaged import packaged
 from tests import oracle
@@ -196,8 +196,8 @@ def test_a_load_shows_without_a_build_also_in_a_copy_of_the_file_under_another_n
 @pytest.mark.parametrize(
     "change",
     [
-        lambda database: build_models(database, settle_hours=0.001),
-        lambda database: build_models(database, terminal_success_statuses=[]),
+        lambda database: build_models(database, definitions=Definitions(settle_hours=0.001)),
+        lambda database: build_models(database, definitions=Definitions(terminal_success_statuses=[])),
     ],
     ids=["settle_hours", "terminal_success_statuses"],
 )

@@ -8,13 +8,13 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from statsig_runs.models import build_models
+from statsig_runs.models import Definitions, build_models
 from statsig_runs.warehouse import Warehouse
 from tests import oracle
 from tests.support import warehouse_of_runs as warehouse
 from tests.support.odd_times import DAY, DOTNET_LAST, GO_ZERO, UNIX_ZERO, odd_runs, plain
 from tests.support.published_runs import PATIENT, publish, run_command
-from tests.support.written_runs import at
+from tests.support.written_runs import at, history, payload
 
 FETCHED = at("2026-02-28T12:00:00")
 RUNS = [(run, FETCHED) for run in [*odd_runs(), plain()]]
@@ -94,8 +94,25 @@ def test_the_farthest_days_hold_the_farthest_dates(tmp_path: Path, hours: int):
     """Nothing overflows where a date's end is computed."""
     database = tmp_path / "statsig_runs.duckdb"
     warehouse.load(database, RUNS)
-    build_models(database, day_utc_offset_hours=hours)
+    build_models(database, definitions=Definitions(day_utc_offset_hours=hours))
     with duckdb.connect(str(database), read_only=True) as con:
         ended = con.execute("select epoch(day_ended_at) from statsig.fct_date_freshness where is_landed").fetchall()
     day_after = at("2026-02-28T00:00:00").timestamp()
     assert sorted(ended, key=str) == sorted([(None,), (None,), (None,), (day_after - hours * 3600,)], key=str)
+
+
+def test_a_first_event_that_cannot_be_leaves_the_end_as_it_is(tmp_path: Path):
+    events = history("0001-01-01T00:00:00.000 pulse_started", "2024-03-01T10:00:00.000 pulse_complete")
+    run = payload(
+        "odd",
+        ["Events"],
+        ["2024-02-29"],
+        history("2024-03-01T09:00:00.000 enqueued"),
+        {("Events", "2024-02-29"): events},
+    )
+    database = tmp_path / "statsig_runs.duckdb"
+    marts = warehouse.build_by_sql(database, [(run, at("2024-03-01T12:00:00"))])
+    [date], [source] = marts["fct_date_freshness"], marts["source_status"]
+    ended = at("2024-03-01T10:00:00")
+    assert (date["first_succeeded_at"], source["last_succeeded_at"]) == (ended, ended)
+    assert (date["landing_lag_seconds"], source["hours_since_success"]) == (2 * 3600, 2)

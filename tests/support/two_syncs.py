@@ -50,7 +50,7 @@ def sync(warehouse: Warehouse, moments: Sequence[datetime], *, runs: int = 120, 
             loader.record(load_record(moment, number))
             built = build(warehouse, settings)
             loader.note({**load_record(moment, number), "model_seconds": 2.25})
-            if window := warehouse.window(built.marts, loader, days=36_500):
+            if window := warehouse.window(built.renewal.marts, loader, days=36_500):
                 warehouse.publish(window)
     return loader
 

@@ -14,6 +14,7 @@ import duckdb
 from statsig_runs import tables
 from statsig_runs.contract import AcceptedRun, RejectedRun, read_run
 from statsig_runs.flatten import build_tables
+from statsig_runs.models import Definitions
 from statsig_runs.status_messages.message import StatusMessage, read_message
 from tests import oracle
 
@@ -81,16 +82,19 @@ def build(database: Path, chosen: oracle.Settings | None = None, *, full_refresh
     """Build the marts with the thresholds chosen."""
     from statsig_runs.models import build_models
 
+    build_models(database, definitions=definitions_of(chosen), full_refresh=full_refresh)
+
+
+def definitions_of(chosen: oracle.Settings | None = None) -> Definitions:
+    """The thresholds as the models take them."""
     chosen = chosen or oracle.Settings()
-    build_models(
-        database,
+    return Definitions(
         settle_hours=chosen.settle_hours,
         terminal_success_statuses=chosen.terminal_success,
         day_utc_offset_hours=chosen.day_utc_offset_hours,
         overdue_grace_hours=chosen.overdue_grace_hours,
         completeness_days=chosen.completeness_days,
         volume_drop_ratio=chosen.volume_drop_ratio,
-        full_refresh=full_refresh,
     )
 
 

@@ -54,7 +54,7 @@ class Elsewhere:
         with self.warehouse.writing() as loader:
             outcomes = [read_run(json.dumps(run).encode(), fetched_at=datetime.now(UTC)) for run in runs]
             loader.load(outcomes, Progress(as_of=NOW))
-            self._marts = build_models(database, full_refresh=full_refresh, profile=profile).marts
+            self._marts = build_models(database, full_refresh=full_refresh, profile=profile).renewal.marts
         self.publish()
 
     def publish(self, days: float = 90) -> None:

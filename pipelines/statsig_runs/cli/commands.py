@@ -176,12 +176,12 @@ def transform(database: Path, *, destination: str | None, full_refresh: bool) ->
 
     The page is refreshed by the next sync, or by `statsig-runs report`.
     """
-    from statsig_runs.job.refresh import build
+    from statsig_runs.job.refresh import build, publish
 
     warehouse, settings = open_project(database, destination=destination)
     with warehouse.writing() as loader:
         built = build(warehouse, settings, full_refresh=full_refresh)
-        warehouse.publish(warehouse.window(built.marts, loader, settings.publish_days))
+        publish(warehouse, loader, settings, built.renewal)
     click.echo(f"{built.model_count} models built, {built.test_count} tests passed, {built.seconds:.1f} s.")
     click.echo(f"Published: {warehouse.readers_place}")
 

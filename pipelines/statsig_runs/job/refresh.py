@@ -3,19 +3,39 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from statsig_runs.errors import as_told
-from statsig_runs.models import Build, build_models
+from statsig_runs.models import (
+    Build,
+    Definitions,
+    build_models,
+    keep_renewal,
+    renew,
+    take_renewal,
+    variables_of,
+)
 
 if TYPE_CHECKING:
     from statsig_runs.job.progress import Watch
     from statsig_runs.job.summary import Summary
+    from statsig_runs.models import Renewal
     from statsig_runs.settings import Settings
     from statsig_runs.warehouse import Warehouse
     from statsig_runs.warehouse.loader import Loader
 
 log = logging.getLogger(__name__)
+
+
+def take_last_build(warehouse: Warehouse, settings: Settings) -> Renewal | None:
+    """What the last build left for a sync that finds nothing new; to be called before anything is loaded.
+
+    None where there is none, or where marts are not renewed without a build.
+    """
+    renewal = take_renewal(*_kept(warehouse, settings))
+    return renewal if warehouse.destination.is_renewable else None
 
 
 def build(warehouse: Warehouse, settings: Settings, *, full_refresh: bool = False) -> Build:
@@ -25,20 +45,28 @@ def build(warehouse: Warehouse, settings: Settings, *, full_refresh: bool = Fals
         ModelsError: a model did not build or a test failed; the published copy is as it was.
         StorageError: the database could not be written.
     """
+    take_last_build(warehouse, settings)  # it is of another build, and this one may fail
     with warehouse.destination.modelling(warehouse.schemas) as profile:
-        return build_models(
+        built = build_models(
             warehouse.database,
             schemas=warehouse.schemas,
-            settle_hours=settings.settle_hours,
-            terminal_success_statuses=settings.terminal_success_statuses,
-            day_utc_offset_hours=settings.day_utc_offset_hours,
-            overdue_grace_hours=settings.overdue_grace_hours,
-            completeness_days=settings.completeness_days,
-            volume_drop_ratio=settings.volume_drop_ratio,
+            definitions=_definitions(settings),
             full_refresh=full_refresh,
             state=warehouse.state / "dbt",
             profile=profile,
         )
+    keep_renewal(built.renewal, *_kept(warehouse, settings))
+    return built
+
+
+def _definitions(settings: Settings) -> Definitions:
+    return Definitions(**{field.name: getattr(settings, field.name) for field in fields(Definitions)})
+
+
+def _kept(warehouse: Warehouse, settings: Settings) -> tuple[Path, str, dict[str, Any]]:
+    """Where the last build is kept, and what it is of."""
+    variables = variables_of(warehouse.schemas, _definitions(settings))
+    return warehouse.state / "dbt", warehouse.destination.place, variables
 
 
 def refresh_page(warehouse: Warehouse) -> None:
@@ -61,26 +89,44 @@ def finish(
     summary: Summary,
     watch: Watch,
     *,
+    last_build: Renewal | None = None,
     full_refresh: bool = False,
 ) -> None:
-    """Record a load, then model and publish it. What fails is the summary's error, if it has none yet."""
+    """Record a load, then model and publish it. What fails is the summary's error, if it has none yet.
+
+    `last_build` is what the last one left, where nothing new was loaded: then there may be nothing to build.
+    """
     try:
-        _finish(warehouse, loader, settings, summary, watch, full_refresh=full_refresh)
+        loader.record(summary.to_load())
+        with summary.timed("model_seconds"):
+            if not last_build or not _renew(warehouse, loader, settings, last_build):
+                watch.step("building the models")
+                last_build = build(warehouse, settings, full_refresh=full_refresh).renewal
+        loader.note(summary.to_load())
+        with summary.timed("publish_seconds"):
+            watch.step("publishing")
+            publish(warehouse, loader, settings, last_build)
+        loader.note(summary.to_load())
+        refresh_page(warehouse)
     except Exception as error:
         log.debug("where it was raised", exc_info=True)
         summary.error = summary.error or as_told(error)
 
 
-def _finish(
-    warehouse: Warehouse, loader: Loader, settings: Settings, summary: Summary, watch: Watch, *, full_refresh: bool
-) -> None:
-    loader.record(summary.to_load())
-    with summary.timed("model_seconds"):
-        watch.step("building the models")
-        built = build(warehouse, settings, full_refresh=full_refresh)
-    loader.note(summary.to_load())
-    with summary.timed("publish_seconds"):
-        watch.step("publishing")
-        warehouse.publish(warehouse.window(built.marts, loader, settings.publish_days))
-    loader.note(summary.to_load())
-    refresh_page(warehouse)
+def _renew(warehouse: Warehouse, loader: Loader, settings: Settings, last_build: Renewal) -> bool:
+    """Bring the marts up to the newest fetch without a build, if it found nothing new."""
+    with loader.connected():
+        if not renew(last_build, loader.sql):
+            return False
+    keep_renewal(last_build, *_kept(warehouse, settings))
+    log.info("nothing has changed: the marts are as of the newest fetch")
+    return True
+
+
+def publish(warehouse: Warehouse, loader: Loader, settings: Settings, built: Renewal) -> None:
+    """Put what was built before the readers.
+
+    Raises:
+        StorageError: the warehouse could not be read or the copy not be written; the last one is still there.
+    """
+    warehouse.publish(warehouse.window(built.marts, loader, settings.publish_days))

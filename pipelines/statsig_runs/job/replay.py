@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from statsig_runs.contract import AcceptedRun, MissingRun, RejectedRun, read_run
 from statsig_runs.errors import ConfigurationError, StorageError
 from statsig_runs.job.archive import DAMAGES, WANTED, Payload, StatusPayload, open_archive, read_archive
-from statsig_runs.job.refresh import finish
+from statsig_runs.job.refresh import finish, take_last_build
 from statsig_runs.job.summary import Summary
 from statsig_runs.source import BATCH_SIZE
 from statsig_runs.status_messages import Message, read_message
@@ -52,6 +52,7 @@ def run_replay(
     started = time.monotonic()
     summary = Summary(datetime.now(UTC))
     with warehouse.writing() as loader:
+        take_last_build(warehouse, settings)  # should this one be killed, the next sync builds
         watch.step("replaying")
         with summary.timed("load_seconds"):
             rebuild(loader, settings, summary, watch, archive, fetched_at)

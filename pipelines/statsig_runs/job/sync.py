@@ -17,7 +17,7 @@ from statsig_runs.contract import AcceptedRun, MissingRun, Outcome, RejectedRun
 from statsig_runs.errors import ApiError, NotAuthorisedError, StorageError, as_told
 from statsig_runs.fetch import Fetch, Request, Unread
 from statsig_runs.job.clock import mend_clock
-from statsig_runs.job.refresh import finish
+from statsig_runs.job.refresh import finish, take_last_build
 from statsig_runs.job.summary import Summary
 from statsig_runs.source import BATCH_SIZE
 from statsig_runs.status_messages import Message, RejectedMessage, StatusFetch, StatusMessage, StatusProgress
@@ -52,6 +52,7 @@ def run_sync(warehouse: Warehouse, settings: Settings, request: Request, watch: 
     started = time.monotonic()
     summary = Summary(datetime.now(UTC))
     with warehouse.writing() as loader:
+        last_build = take_last_build(warehouse, settings)
         api = ConsoleApi(
             key,
             base_url=settings.base_url,
@@ -64,7 +65,7 @@ def run_sync(warehouse: Warehouse, settings: Settings, request: Request, watch: 
             _fetch_and_load(api, loader, settings, request, summary, watch)
         is_refused = isinstance(summary.error, StorageError)  # the next sync models what was loaded before
         if not is_refused and (summary.loaded or not summary.error):
-            finish(warehouse, loader, settings, summary, watch)
+            finish(warehouse, loader, settings, summary, watch, last_build=None if summary.has_news else last_build)
     summary.seconds = time.monotonic() - started
     return summary
 

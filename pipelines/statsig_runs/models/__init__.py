@@ -1,14 +1,31 @@
 """The dbt project, in process: builds and tests the marts, and writes their documentation page.
 
     build        the marts of one database, from its raw tables
+    definitions  what a team may define otherwise
+    renewal      the marts as of a fetch that found nothing new, without dbt
     dbt_project  dbt itself: one profile, one set of variables, its errors in our words
     manifest     the project as dbt has read it, kept between processes
+    kept         a file that counts whole, and for what it was made of
 
 Knows a database and the raw tables in it; knows neither the API nor the loader.
 """
 
 from __future__ import annotations
 
-from statsig_runs.models.build import MEMORY_LIMIT, Build, Mart, build_models, write_docs
+from statsig_runs.models.build import MEMORY_LIMIT, Build, build_models, variables_of, write_docs
+from statsig_runs.models.definitions import Definitions
+from statsig_runs.models.renewal import Mart, Renewal, keep_renewal, renew, take_renewal
 
-__all__ = ["MEMORY_LIMIT", "Build", "Mart", "build_models", "write_docs"]
+__all__ = [
+    "MEMORY_LIMIT",
+    "Build",
+    "Definitions",
+    "Mart",
+    "Renewal",
+    "build_models",
+    "keep_renewal",
+    "renew",
+    "take_renewal",
+    "variables_of",
+    "write_docs",
+]

@@ -8,13 +8,15 @@ from __future__ import annotations
 import logging
 import shutil
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from statsig_runs.errors import StorageError
 from statsig_runs.models.dbt_project import DbtProject, fingerprint
+from statsig_runs.models.definitions import Definitions
+from statsig_runs.models.renewal import AS_OF_NEWEST_FETCH, MESSAGES_TEST, RELATIONS, Mart, Renewal, Renewed
 from statsig_runs.schemas import Schemas
 from statsig_runs.whole_files import replacing
 
@@ -24,38 +26,25 @@ MEMORY_LIMIT: Final = "1200MB"
 log = logging.getLogger(__name__)
 
 
-class Mart(NamedTuple):
-    """A mart that was built: what it means, and of each column its type on the engine and what it means.
-
-    `is_by_run` says that a build writes the rows of single runs, and leaves all others as they are.
-    """
-
-    meaning: str
-    columns: dict[str, tuple[str, str]]
-    is_by_run: bool
-
-
 @dataclass(frozen=True, slots=True)
 class Build:
-    """What one build did; `node_seconds` holds the time of each model, seed and test by its name."""
+    """What one build did.
+
+    `node_seconds` holds the time of each model, seed and test by its name, `renewal` what can spare the next build.
+    """
 
     seconds: float
     model_count: int
     test_count: int
     node_seconds: dict[str, float] = field(repr=False)
-    marts: dict[str, Mart] = field(repr=False)
+    renewal: Renewal = field(repr=False)
 
 
 def build_models(
     database: Path,
     *,
     schemas: Schemas | None = None,
-    settle_hours: float = 24,
-    terminal_success_statuses: Iterable[str] = ("pulse_complete",),
-    day_utc_offset_hours: float = -8,
-    overdue_grace_hours: float = 2,
-    completeness_days: int = 28,
-    volume_drop_ratio: float = 0.5,
+    definitions: Definitions | None = None,
     full_refresh: bool = False,
     state: Path | None = None,
     profile: Mapping[str, Any] | None = None,
@@ -68,12 +57,7 @@ def build_models(
     Args:
         database: the DuckDB file that holds the raw tables.
         schemas: where the raw tables are, and where working tables and marts go; by default those of the only project.
-        settle_hours: the age at which a complete stage means success, and silence means stalled.
-        terminal_success_statuses: the statuses that end a history in success at once.
-        day_utc_offset_hours: how far the day of a date stamp is ahead of UTC; -8 is Statsig's own, all year.
-        overdue_grace_hours: how much later than its source's habit a date may land before it is overdue.
-        completeness_days: how many days back overdue dates are counted for each source.
-        volume_drop_ratio: the share of its weekday's usual rows under which a date's rows are a drop.
+        definitions: the thresholds; the usual ones unless others are given.
         full_refresh: drop what is there and model all runs.
         state: folder for dbt's working files; by default one beside the database.
         profile: a dbt output for another adapter, in place of the DuckDB file.
@@ -87,26 +71,36 @@ def build_models(
     project = DbtProject(
         state=state or _state_beside(database),
         profile=profile or _duckdb_profile(database, schemas.marts),
-        variables={
-            **_schema_variables(schemas),
-            "settle_hours": settle_hours,
-            "terminal_success_statuses": list(terminal_success_statuses),
-            "day_utc_offset_hours": day_utc_offset_hours,
-            "overdue_grace_hours": overdue_grace_hours,
-            "completeness_days": completeness_days,
-            "volume_drop_ratio": volume_drop_ratio,
-            "build_fingerprint": fingerprint(),
-            "records_builds": profile is not None,
-        },
+        variables=variables_of(schemas, definitions or Definitions()) | {"records_builds": profile is not None},
     )
     refresh = ["--full-refresh"] if full_refresh else []
     results = project.invoke(["build", "--exclude-resource-type", "unit_test", *refresh]).results
     test_count = sum(result.node.resource_type == "test" for result in results)
     seconds = {result.node.name: result.execution_time for result in results}
-    marts = {node.name: _as_mart(node) for result in results if _is_mart(node := result.node, schemas)}
-    build = Build(time.perf_counter() - started, len(results) - test_count, test_count, seconds, marts)
+    renewal = _renewal_of([result.node for result in results], schemas)
+    build = Build(time.perf_counter() - started, len(results) - test_count, test_count, seconds, renewal)
     log.info("Built %d models, %d tests passed, %.1f s", build.model_count, build.test_count, build.seconds)
     return build
+
+
+def variables_of(schemas: Schemas, definitions: Definitions) -> dict[str, Any]:
+    """The variables of `dbt_project.yml` for a project with these definitions."""
+    return {**_schema_variables(schemas), **definitions.to_variables(), "build_fingerprint": fingerprint()}
+
+
+def _renewal_of(nodes: Sequence[Any], schemas: Schemas) -> Renewal:
+    """What a renewal needs of the nodes that dbt has built, which stand in the order in which it built them."""
+    by_name = {node.name: node for node in nodes}
+    return Renewal(
+        relations={name: by_name[name].relation_name for name in RELATIONS if name in by_name},
+        unread=by_name[MESSAGES_TEST].compiled_code,
+        renewed=[
+            Renewed(node.relation_name, tuple(node.columns), node.compiled_code)
+            for node in nodes
+            if AS_OF_NEWEST_FETCH in node.tags
+        ],
+        marts={node.name: _as_mart(node) for node in nodes if _is_mart(node, schemas)},
+    )
 
 
 def _is_mart(node: Any, schemas: Schemas) -> bool:

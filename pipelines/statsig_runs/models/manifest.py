@@ -1,8 +1,8 @@
 """Keeps the project as dbt has read it, its *manifest*, in a file: reading the project is half of a small build.
 
 A file counts only for exactly what it was made of: the same versions, the same files of the project in the same place,
-the same profile and variables. Whatever else lies in its place is as good as no file. Knows dbt's format for it, which
-is data and runs no code when it is read; knows neither what the project builds nor how dbt is called.
+the same profile and variables. Knows dbt's format for it, which is data and runs no code when it is read; knows neither
+what the project builds nor how dbt is called.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any, Final
 
-from statsig_runs.whole_files import write_whole
+from statsig_runs.models.kept import keep, read_kept
 
 _READ_BY_DBT: Final = Path("target", "partial_parse.msgpack")
 """Where dbt leaves the manifest after it has read a project, below its state folder."""
@@ -37,17 +37,14 @@ def key_of(project: Path, profile: Mapping[str, Any], variables: Mapping[str, An
         variables: the vars of `dbt_project.yml` that are set.
     """
     named = {**profile, "path": Path(profile.get("path", "")).stem}
-    made_of = [_versions(), _hashes(project), named, variables]
+    made_of = [_versions(), hashes_of(project), named, variables]
     return hashlib.sha256(json.dumps(made_of, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def read_manifest(state: Path, key: str) -> Any | None:
     """The manifest that was kept in this folder for this key; None if there is none, or not a whole one."""
-    try:
-        head, _, content = (state / _KEPT).read_bytes().partition(b"\n")
-    except OSError:
-        return None
-    if head != _head(key, content):
+    content = read_kept(state / _KEPT, key)
+    if content is None:
         return None
     from dbt.contracts.graph.manifest import Manifest
     from dbt.parser.manifest import extended_mashumuro_decoder
@@ -62,13 +59,10 @@ def keep_manifest(state: Path, key: str) -> None:
     try:
         content = (state / _READ_BY_DBT).read_bytes()
         (state / _READ_BY_DBT).unlink()
-        write_whole(state / _KEPT, _head(key, content) + b"\n" + content)
     except OSError as error:
         log.debug("dbt's manifest is not kept: %s", error)
-
-
-def _head(key: str, content: bytes) -> bytes:
-    return f"{key} {hashlib.sha256(content).hexdigest()}".encode()
+        return
+    keep(state / _KEPT, key, content)
 
 
 @cache
@@ -79,7 +73,7 @@ def _versions() -> list[str]:
 
 
 @cache
-def _hashes(project: Path) -> dict[str, str]:
+def hashes_of(project: Path) -> dict[str, str]:
     """Of every file of a project, by its full name, since a manifest says where a seed lies."""
     files = sorted(file for file in project.rglob("*") if file.is_file())
     return {str(file): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}

@@ -1,4 +1,6 @@
-"""Altair charts as inline SVG, without a line of their JavaScript. Knows frames, no mart and no HTML.
+"""Vega-Lite charts as inline SVG, without a line of JavaScript in the page. Knows frames, no mart and no HTML.
+
+A layer is a part of a Vega-Lite specification: a mark and how it is placed by the columns of the frame.
 
 Colours are the page's own CSS variables, so that one drawing serves light and dark; the numbers under a chart travel
 beside it as rows, for the table that everybody can read and for the tooltip. No customer's name enters a chart.
@@ -12,12 +14,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
-import altair as alt
 import pandas as pd
 import vl_convert
 
 from statsig_runs.readers.display import duration
 from statsig_runs.report import words
+
+Layer = dict[str, Any]
 
 WIDTH, HEIGHT = 300, 120
 _Y_LABELS: Final = 34
@@ -28,6 +31,22 @@ _TICKS: Final = 5
 """Dates named under a chart."""
 _DOTS_UP_TO: Final = 35
 """A line of no more points than this shows each of them: days without a run leave gaps, and single days between."""
+
+_CONFIG: Final[Layer] = {
+    "aria": False,
+    "background": "transparent",
+    "padding": {"left": 2, "top": 6, "right": 6, "bottom": 2},
+    "view": {"stroke": None},
+    "axis": {
+        "gridColor": "var(--line)",
+        "labelColor": "var(--muted)",
+        "labelFontSize": 11,
+        "title": None,
+        "domain": False,
+        "ticks": False,
+    },
+    "axisX": {"labelPadding": 6},
+}
 
 _FRACTION: Final = re.compile(r"(\d+\.\d)\d+")
 _NOISE: Final = re.compile(
@@ -104,7 +123,7 @@ def draw_duration(frame: pd.DataFrame, title: str, *, is_weekly: bool) -> Chart:
         (u, s) for u, s in (("hours", 3600), ("minutes", 60), ("seconds", 1)) if longest >= 3 * s or s == 1
     )
     frame["low"], frame["high"] = frame["p50"] / seconds, frame["p95"] / seconds
-    band = alt.Chart().mark_area(color="var(--busy)", opacity=0.13).encode(y="low:Q", y2="high:Q")
+    band = _layer({"type": "area", "color": "var(--busy)", "opacity": 0.13}, y=_quantity("low"), y2={"field": "high"})
     return _finish(
         [band, *_lines(frame, {"high": "busy", "low": "ink"}, lowest_top=1)],
         frame,
@@ -131,14 +150,12 @@ def draw_rows(frame: pd.DataFrame, source: str) -> Chart:
     if frame["drop"].any():
         keys.append(("bad", "far fewer than usual"))
     if frame["empty"].any():
-        bars.append(
-            alt.Chart().mark_point(shape="cross", angle=45, filled=True, size=60, color="var(--bad)").encode(y="void:Q")
-        )
+        cross = {"type": "point", "shape": "cross", "angle": 45, "filled": True, "size": 60, "color": "var(--bad)"}
+        bars.append(_layer(cross, y=_quantity("void")))
         keys.append(("bad cross", "empty"))
     if frame["expected"].notna().any():
-        bars.append(
-            alt.Chart().mark_line(color="var(--ink)", strokeWidth=1.2, strokeDash=[4, 3]).encode(y="expected:Q")
-        )
+        line = {"type": "line", "color": "var(--ink)", "strokeWidth": 1.2, "strokeDash": [4, 3]}
+        bars.append(_layer(line, y=_quantity("expected")))
         keys.append(("ink dashed", "usual on that weekday"))
     return _finish(
         bars,
@@ -165,47 +182,58 @@ def _place(frame: pd.DataFrame, *, is_weekly: bool) -> pd.DataFrame:
     return frame.assign(begin=begin, middle=middle, end=begin + length, named_at=named_at, label=label, **bar)
 
 
-def _stack(frame: pd.DataFrame, kinds: dict[str, str], axis: alt.Axis | None = None) -> list[alt.Chart]:
+def _stack(frame: pd.DataFrame, kinds: dict[str, str], axis: Layer | None = None) -> list[Layer]:
     """Bars of several kinds, the first at the bottom; adds the columns `below` and `to_…`."""
     frame["below"] = 0
     tops = frame[list(kinds)].cumsum(axis=1)
     highest = frame["expected"].max() if "expected" in frame else 0
-    scale = alt.Scale(domain=[0, max(_SMALLEST_TOP, float(tops.to_numpy().max()), highest)], nice=True)
-    layers: list[alt.Chart] = []
+    scale = _scale_to(max(_SMALLEST_TOP, float(tops.to_numpy().max()), highest))
+    layers: list[Layer] = []
     floor = "below"
     for kind, colour in kinds.items():
         frame[f"to_{kind}"] = tops[kind]
-        y = alt.Y(f"{floor}:Q", scale=scale, axis=axis or _y_axis(tickMinStep=1))
-        layers.append(alt.Chart().mark_rect(color=f"var(--{colour})").encode(y=y, y2=f"to_{kind}:Q", x2="bar_end:T"))
+        y = _quantity(floor, scale=scale, axis=axis or _y_axis(tickMinStep=1))
+        bar = {"type": "rect", "color": f"var(--{colour})"}
+        layers.append(_layer(bar, y=y, y2={"field": f"to_{kind}"}, x2={"field": "bar_end"}))
         floor = f"to_{kind}"
     return layers
 
 
-def _lines(
-    frame: pd.DataFrame, columns: dict[str, str], *, lowest_top: float, axis_format: str = ""
-) -> list[alt.Chart]:
+def _lines(frame: pd.DataFrame, columns: dict[str, str], *, lowest_top: float, axis_format: str = "") -> list[Layer]:
     """One line a column; the first is dashed, so that they differ without colour. No axis ends below `lowest_top`."""
     top = max(lowest_top, float(frame[list(columns)].max().fillna(0).max()))
     axis = _y_axis(format=axis_format) if axis_format else _y_axis(tickMinStep=1)
-    layers: list[alt.Chart] = []
+    layers: list[Layer] = []
     for column, colour in columns.items():
-        dots = alt.OverlayMarkDef(filled=True, size=18, color=f"var(--{colour})")
-        line = alt.Chart().mark_line(
-            color=f"var(--{colour})",
-            strokeWidth=1.6,
-            strokeDash=[1, 0] if layers else [4, 3],
-            point=dots if len(frame) <= _DOTS_UP_TO else False,
-        )
-        layers.append(line.encode(y=alt.Y(f"{column}:Q", scale=alt.Scale(domain=[0, top], nice=True), axis=axis)))
+        line = {
+            "type": "line",
+            "color": f"var(--{colour})",
+            "strokeWidth": 1.6,
+            "strokeDash": [1, 0] if layers else [4, 3],
+            "point": {"filled": True, "size": 18, "color": f"var(--{colour})"} if len(frame) <= _DOTS_UP_TO else False,
+        }
+        layers.append(_layer(line, y=_quantity(column, scale=_scale_to(top), axis=axis)))
     return layers
 
 
-def _y_axis(**chosen: Any) -> alt.Axis:
-    return alt.Axis(tickCount=4, minExtent=_Y_LABELS, maxExtent=_Y_LABELS, **chosen)
+def _layer(mark: Layer, **encoding: Layer) -> Layer:
+    return {"mark": mark, "encoding": encoding}
+
+
+def _quantity(column: str, **chosen: Any) -> Layer:
+    return {"field": column, "type": "quantitative", **chosen}
+
+
+def _scale_to(top: float) -> Layer:
+    return {"domain": [0, top], "nice": True}
+
+
+def _y_axis(**chosen: Any) -> Layer:
+    return {"tickCount": 4, "minExtent": _Y_LABELS, "maxExtent": _Y_LABELS, **chosen}
 
 
 def _finish(
-    layers: list[alt.Chart],
+    layers: list[Layer],
     frame: pd.DataFrame,
     title: str,
     note: str = "",
@@ -218,17 +246,14 @@ def _finish(
     first, last = frame["begin"].min(), frame["end"].max()
     # of Vega's own ticks some would crowd, and a single day would be named at every hour
     ticks = frame["named_at"].iloc[:: -(-len(frame) // _TICKS)].tolist()
-    axis = alt.Axis(format="%-d %b", values=ticks, labelFlush=True, grid=False)
-    scale = alt.Scale(type="utc", domain=[first, last], nice=False)
-    placed = [
-        layer.encode(
-            x=alt.X("middle:T" if layer.encoding.x2 is alt.Undefined else "bar_begin:T", scale=scale, axis=axis)
-        )
-        for layer in layers
-    ]
+    axis = {"format": "%-d %b", "values": ticks, "labelFlush": True, "grid": False}
+    scale = {"type": "utc", "domain": [first, last], "nice": False}
+    for layer in layers:
+        begin = "bar_begin" if "x2" in layer["encoding"] else "middle"
+        layer["encoding"]["x"] = {"field": begin, "type": "temporal", "scale": scale, "axis": axis}
     # numbers only: what is not needed to draw does not enter the drawing
-    chart = alt.layer(*placed, data=frame.select_dtypes("number"), width=WIDTH, height=HEIGHT)
-    svg = _to_svg(chart)
+    numbers = frame.select_dtypes("number").astype(object).where(frame.select_dtypes("number").notna(), None)
+    svg = _to_svg({"layer": layers, "data": {"values": numbers.to_dict("records")}, "width": WIDTH, "height": HEIGHT})
     total, left = (float(found[1]) if (found := part.search(svg)) else 0.0 for part in (_VIEW, _ROOT))
     counts = {"runs", "finished"}
     rows = [
@@ -243,15 +268,7 @@ def _finish(
     return Chart(title, note, svg, round(left / total, 4), round(WIDTH / total, 4), keys, ["", *columns.values()], rows)
 
 
-def _to_svg(chart: Any) -> str:
+def _to_svg(chart: Layer) -> str:
     """The drawing without what the page sets itself, and silent: its table speaks for it."""
-    spec = (
-        chart.configure(aria=False, background="transparent", padding={"left": 2, "top": 6, "right": 6, "bottom": 2})
-        .configure_view(stroke=None)
-        .configure_axis(
-            gridColor="var(--line)", labelColor="var(--muted)", labelFontSize=11, title=None, domain=False, ticks=False
-        )
-        .configure_axisX(labelPadding=6)
-        .to_dict()
-    )
-    return _FRACTION.sub(r"\1", _NOISE.sub("", vl_convert.vegalite_to_svg(spec)))
+    drawn = vl_convert.vegalite_to_svg({**chart, "config": _CONFIG})
+    return _FRACTION.sub(r"\1", _NOISE.sub("", drawn))

@@ -57,6 +57,15 @@ class SqlDatabase:
         with self._client() as client:
             client.execute_sql(sql, *parameters)
 
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Commit what is executed inside when it is left without an error, and nothing of it otherwise.
+
+        To be used inside `connected`; errors as of `query`.
+        """
+        with self._client() as client, client.begin_transaction():
+            yield
+
     def qualified(self, schema: str) -> str:
         """The name of a schema as queries write it; errors as of `query`."""
         with self._client() as client, client.with_alternative_dataset_name(schema):

@@ -28,6 +28,8 @@ class Destination:
         modelling: gives the dbt output, and keeps the engine that models it while it is open; None stands for the
             DuckDB file, whose output the models know.
         locked: holds the lock that the place itself has for a project, where it has one.
+        is_renewable: whether marts can be brought up to a later fetch over dlt's connection: in one transaction, under
+            the names that they have for dbt.
         file: the job's own DuckDB file; None where the data is in a warehouse of its own.
         secrets: what no log and no error may show.
     """
@@ -37,6 +39,7 @@ class Destination:
     loader: Callable[[Schemas, Path], Loader] = field(repr=False)
     modelling: Callable[[Schemas], AbstractContextManager[Mapping[str, Any] | None]] = field(repr=False)
     locked: Callable[[Schemas], AbstractContextManager[None]] = field(default=lambda _: nullcontext(), repr=False)
+    is_renewable: bool = False
     file: Path | None = None
     secrets: tuple[str, ...] = field(default=(), repr=False)
 

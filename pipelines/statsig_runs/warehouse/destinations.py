@@ -85,7 +85,15 @@ def open_destination(name: str, database: Path) -> Destination:
     def locked(schemas: Schemas) -> AbstractContextManager[None]:
         return server_lock(engine.lock_at(config), schemas.raw, place) if engine.lock_at else nullcontext()
 
-    return Destination(name, place, _sql_loader(factory), modelling, locked, secrets=_secrets_of(profile))
+    return Destination(
+        name,
+        place,
+        _sql_loader(factory),
+        modelling,
+        locked,
+        is_renewable=engine.is_renewable,
+        secrets=_secrets_of(profile),
+    )
 
 
 def _own_file(database: Path) -> Destination:
@@ -99,7 +107,7 @@ def _own_file(database: Path) -> Destination:
         credentials = DuckDbCredentials(str(database), global_config=settings)
         return _sql_loader(dlt.destinations.duckdb(credentials))(schemas, state)
 
-    return Destination("duckdb", str(database), load, lambda _: nullcontext(), file=database)
+    return Destination("duckdb", str(database), load, lambda _: nullcontext(), is_renewable=True, file=database)
 
 
 def _lake() -> Destination:

@@ -50,14 +50,15 @@ class Loader:
         database: what answers questions about the tables, where dlt's own connection is not it.
 
     Attributes:
+        sql: SQL over dlt's own connection.
         database: what answers questions about the tables.
         known: what the warehouse holds already.
     """
 
     def __init__(self, destination: Any, schemas: Schemas, state: Path, database: Database | None = None) -> None:
         self.schemas = schemas
-        self._sql = SqlDatabase(lambda: self.pipeline)
-        self.database = database or self._sql
+        self.sql = SqlDatabase(lambda: self.pipeline)
+        self.database = database or self.sql
         self.known = Known(self.database, schemas)
         self._destination = destination
         self._work = WorkFolder(state / "pipelines", f"{PIPELINE}{schemas.suffix}")
@@ -167,10 +168,10 @@ class Loader:
     def note(self, load: dict[str, Any]) -> None:
         """Complete the row that `record` wrote, with what became known after it."""
         names = [name for name in load if name.endswith("_seconds") or name == "finished_at"]
-        table = f"{self._sql.qualified(self.schemas.raw)}.sync_loads"
+        table = f"{self.sql.qualified(self.schemas.raw)}.sync_loads"
         changes = ", ".join(f"{name} = %s" for name in names)
         sql = f"update {table} set {changes} where load_id = %s"  # noqa: S608  names of ours
-        self._sql.execute(sql, [*(load[name] for name in names), load["load_id"]])
+        self.sql.execute(sql, [*(load[name] for name in names), load["load_id"]])
 
     def progress(self) -> Progress:
         """How far earlier syncs came; what was lost on the way is left over."""
@@ -187,15 +188,15 @@ class Loader:
 
     def drop_accepted_refusals(self) -> None:
         """Forget refusals of payloads that the contract has come to accept."""
-        raw = self._sql.qualified(self.schemas.raw)
+        raw = self.sql.qualified(self.schemas.raw)
         read = f"select message_hash from {raw}.ingestion_status_messages"  # noqa: S608  a schema of ours
-        self._sql.execute(f"delete from {raw}.rejected_status_messages where message_hash in ({read})")  # noqa: S608
+        self.sql.execute(f"delete from {raw}.rejected_status_messages where message_hash in ({read})")  # noqa: S608
         accepted = f"select content_hash from {raw}.run_payloads"  # noqa: S608  a schema of ours
-        self._sql.execute(f"delete from {raw}.rejected_runs where content_hash in ({accepted})")  # noqa: S608
+        self.sql.execute(f"delete from {raw}.rejected_runs where content_hash in ({accepted})")  # noqa: S608
 
     def connected(self) -> AbstractContextManager[None]:
         """Keep one connection for all that is asked inside."""
-        return self._sql.connected()
+        return self.sql.connected()
 
     def _adapt(self, resources: Mapping[str, DltResource], outcomes: Collection[Outcome | Message]) -> None:
         """For a destination that merges in another way: change how these resources are loaded."""

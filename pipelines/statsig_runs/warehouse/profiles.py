@@ -168,10 +168,12 @@ class Engine(NamedTuple):
     """What dbt runs inside."""
     lock_at: Callable[[Any], dict[str, str]] | None = None
     """From dlt's resolved configuration to how the PostgreSQL server is reached that can hold a lock."""
+    is_renewable: bool = False
+    """As of `Destination`."""
 
 
 ENGINES: Final[dict[str, Engine]] = {
-    "postgres": Engine(("psycopg2", "dbt.adapters.postgres"), _postgres, 1, _one_transaction, _server_of),
+    "postgres": Engine(("psycopg2", "dbt.adapters.postgres"), _postgres, 1, _one_transaction, _server_of, True),
     "ducklake": Engine(("dbt.adapters.duckdb",), _ducklake, 1),  # at the same time they fail each other's transactions
     "motherduck": Engine(("dbt.adapters.duckdb",), _motherduck),
     "snowflake": Engine(("snowflake.connector", "dbt.adapters.snowflake"), _snowflake),

@@ -8,66 +8,12 @@
     written `int_modelled_runs`, and the next one does the same runs again. A new setting, status or version of
     these models changes every run. -#}
 {%- set modelled = modelled('int_modelled_runs') -%}
-{%- set state = [
-    'latest_status', identifier('trigger'), 'created_at', 'last_updated_at', 'fetched_at',
-    'payload_count', 'newest_payload_at', 'settings_hash',
-] -%}
+{%- set state = run_state() -%}
+{%- set recorded = adapter.get_columns_in_relation(modelled) | map(attribute='name') | map('lower') | list if modelled -%}
 
-with runs as (
+with wanted as (
 
-    select * from {{ ref('stg_ingestion_runs') }}
-
-),
-
-payloads as (
-
-    select * from {{ ref('stg_run_payloads') }}
-
-),
-
-status_catalogue as (
-
-    select * from {{ ref('status_catalogue') }}
-
-),
-
-settings as (
-
-    select
-        {{ dbt.hash(
-            "'" ~ build_settings() ~ "' || coalesce("
-            ~ sorted_list("status || ',' || stage || ',' || phase") ~ ", '')"
-        ) }} as settings_hash
-    from status_catalogue
-
-),
-
-payloads_per_run as (
-
-    select
-        run_id,
-        count(*) as payload_count,
-        max(fetched_at) as newest_payload_at
-    from payloads
-    group by run_id
-
-),
-
-wanted as (
-
-    select
-        runs.run_id,
-        runs.latest_status,
-        runs.{{ identifier('trigger') }},
-        runs.created_at,
-        runs.last_updated_at,
-        runs.fetched_at,
-        payloads_per_run.payload_count,
-        payloads_per_run.newest_payload_at,
-        settings.settings_hash
-    from runs
-    cross join settings
-    left join payloads_per_run on runs.run_id = payloads_per_run.run_id
+    select * from {{ ref('int_run_states') }}
 
 ),
 
@@ -92,9 +38,9 @@ changed as (
     where
         wanted.run_id is null
         or modelled.run_id is null
-        {%- for column in state %}
-        or wanted.{{ column }} <> modelled.{{ column }}
-        or (wanted.{{ column }} is null) <> (modelled.{{ column }} is null)
+        {#- an earlier version recorded less of a run; the settings hash tells it apart #}
+        {%- for column in state if column in recorded or column == identifier('trigger') %}
+        or {{ differ('wanted.' ~ column, 'modelled.' ~ column) }}
         {%- endfor %}
 
 )

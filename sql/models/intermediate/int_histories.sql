@@ -81,8 +81,7 @@ final as (
         summarised.restart_count,
 
         -- booleans
-        {{ microseconds_between('summarised.last_event_at', 'runs.fetched_at') }}
-            >= {{ var('settle_hours') }} * 3600000000 as is_settled,
+        {{ is_settled('summarised.last_event_at', 'runs.fetched_at') }} as is_settled,
 
         -- timestamps
         summarised.first_event_at,

@@ -35,7 +35,8 @@ creations as (
         'created_at' as place,
         run_id,
         {{ no_source }},
-        {{ no_date_stamp }}
+        {{ no_date_stamp }},
+        false as is_last_event
     from runs
     where {{ is_implausible_time('created_at', 'fetched_at') }}
 
@@ -47,7 +48,8 @@ updates as (
         'last_updated_at' as place,
         run_id,
         {{ no_source }},
-        {{ no_date_stamp }}
+        {{ no_date_stamp }},
+        false as is_last_event
     from runs
     where {{ is_implausible_time('last_updated_at', 'fetched_at') }}
 
@@ -59,7 +61,8 @@ events as (
         'event' as place,
         histories.run_id,
         histories.source,
-        histories.date_stamp
+        histories.date_stamp,
+        {{ is_implausible_time('histories.last_event_at', 'runs.fetched_at') }} as is_last_event
     from histories
     inner join runs on histories.run_id = runs.run_id
     where
@@ -74,7 +77,8 @@ bucket_dates as (
         'date' as place,
         histories.run_id,
         histories.source,
-        histories.date_stamp
+        histories.date_stamp,
+        false as is_last_event
     from histories
     inner join runs on histories.run_id = runs.run_id
     where
@@ -89,7 +93,8 @@ requested_dates as (
         'requested_date' as place,
         date_stamps.run_id,
         {{ no_source }},
-        date_stamps.date_stamp
+        date_stamps.date_stamp,
+        false as is_last_event
     from date_stamps
     inner join runs on date_stamps.run_id = runs.run_id
     where {{ is_implausible_date('date_stamps.date_stamp', 'runs.fetched_at') }}

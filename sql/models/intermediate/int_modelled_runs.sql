@@ -27,6 +27,7 @@ modelled as (
         fetched_at,
         payload_count,
         newest_payload_at,
+        content_hash,
         settings_hash
     from changed_runs
     where not is_gone

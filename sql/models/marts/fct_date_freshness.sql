@@ -1,4 +1,4 @@
-{{ config(schema=var('mart_schema')) }}
+{{ config(schema=var('mart_schema'), tags='as_of_newest_fetch') }}
 
 with source_dates as (
 
@@ -37,14 +37,14 @@ created_at_odd_times as (
 
 ),
 
-timed_oddly as (
+ended_oddly as (
 
     select
         run_id,
         source,
         date_stamp
     from implausible_times
-    where place = 'event'
+    where is_last_event
 
 ),
 
@@ -77,17 +77,17 @@ buckets as (
         source_dates.outcome,
         case when created_at_odd_times.run_id is null then source_dates.created_at end as ordered_at,
         case when source_dates.outcome = 'succeeded' then 1 else 0 end as has_succeeded,
-        case when source_dates.outcome = 'succeeded' and timed_oddly.run_id is null then source_dates.last_event_at end
+        case when source_dates.outcome = 'succeeded' and ended_oddly.run_id is null then source_dates.last_event_at end
             as succeeded_at,
         case when of_odd_dates.run_id is null then 1 else 0 end as is_plausible,
         case when of_odd_dates.run_id is null and source_dates.is_requested_date then 1 else 0 end as is_asked_for
     from source_dates
     left join created_at_odd_times on source_dates.run_id = created_at_odd_times.run_id
-    left join timed_oddly
+    left join ended_oddly
         on
-            source_dates.run_id = timed_oddly.run_id
-            and source_dates.source = timed_oddly.source
-            and source_dates.date_stamp = timed_oddly.date_stamp
+            source_dates.run_id = ended_oddly.run_id
+            and source_dates.source = ended_oddly.source
+            and source_dates.date_stamp = ended_oddly.date_stamp
     left join of_odd_dates
         on
             source_dates.run_id = of_odd_dates.run_id

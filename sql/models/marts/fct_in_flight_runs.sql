@@ -1,4 +1,4 @@
-{{ config(schema=var('mart_schema')) }}
+{{ config(schema=var('mart_schema'), tags='as_of_newest_fetch') }}
 
 with runs as (
 

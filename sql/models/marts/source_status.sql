@@ -1,4 +1,4 @@
-{{ config(schema=var('mart_schema')) }}
+{{ config(schema=var('mart_schema'), tags='as_of_newest_fetch') }}
 
 with source_dates as (
 
@@ -55,14 +55,14 @@ created_at_odd_times as (
 
 ),
 
-timed_oddly as (
+ended_oddly as (
 
     select
         run_id,
         source,
         date_stamp
     from implausible_times
-    where place = 'event'
+    where is_last_event
 
 ),
 
@@ -85,14 +85,14 @@ buckets as (
         source_dates.outcome,
         source_dates.error_count,
         case when created_at_odd_times.run_id is null then source_dates.created_at end as ordered_at,
-        case when timed_oddly.run_id is null then source_dates.last_event_at end as last_event_at
+        case when ended_oddly.run_id is null then source_dates.last_event_at end as last_event_at
     from source_dates
     left join created_at_odd_times on source_dates.run_id = created_at_odd_times.run_id
-    left join timed_oddly
+    left join ended_oddly
         on
-            source_dates.run_id = timed_oddly.run_id
-            and source_dates.source = timed_oddly.source
-            and source_dates.date_stamp = timed_oddly.date_stamp
+            source_dates.run_id = ended_oddly.run_id
+            and source_dates.source = ended_oddly.source
+            and source_dates.date_stamp = ended_oddly.date_stamp
 
 ),
 

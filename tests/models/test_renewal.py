@@ -1,0 +1,166 @@
+"""The marts as of a fetch that found nothing new: without a build, and exactly what a build would make."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from hypothesis import HealthCheck, Phase, event, given, settings
+from hypothesis import strategies as st
+
+from statsig_runs.models import Definitions, Renewal, build_models, keep_renewal, renew, take_renewal
+from tests import oracle
+from tests.support import generated_lives, generated_messages, generated_runs
+from tests.support import warehouse_of_runs as warehouse
+from tests.support.written_week import all_runs
+
+MOMENT = timedelta(seconds=1)
+FOR_GOOD = timedelta(days=30)
+"""Later than this, all that a history could still come to has been decided."""
+
+
+class File:
+    """A DuckDB file as a renewal asks it."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.executed: list[str] = []
+        self._connection: duckdb.DuckDBPyConnection | None = None
+
+    def query(self, sql: str, parameters: Collection[Any] = ()) -> list[tuple[Any, ...]]:
+        with duckdb.connect(str(self.file)) as connection:
+            return connection.execute(sql, list(parameters)).fetchall()
+
+    def execute(self, sql: str, parameters: Collection[Any] = ()) -> None:
+        assert self._connection
+        self.executed.append(sql)
+        self._connection.execute(sql, list(parameters))
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        with duckdb.connect(str(self.file)) as self._connection:
+            self._connection.execute("set timezone = 'UTC'")
+            self._connection.execute("begin")
+            yield
+            self._connection.execute("commit")
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("renewed") / "statsig_runs.duckdb"
+
+
+@pytest.fixture
+def built(path: Path) -> Renewal:
+    """What the build of a week's runs has left, in that file."""
+    path.unlink(missing_ok=True)
+    warehouse.load(path, all_runs())
+    return build_models(path).renewal
+
+
+def read_again(path: Path, world: generated_runs.World, later: timedelta) -> generated_runs.World:
+    """Load the same payloads, fetched so much later."""
+    again = [(payload, fetched_at + later) for payload, fetched_at in world]
+    warehouse.load(path, again)
+    return again
+
+
+def assert_marts_are(world: generated_runs.World, path: Path, messages: list[Any]) -> None:
+    expected = oracle.build_marts(world, oracle.Settings(), warehouse.message_rows(messages))
+    actual = warehouse.read_marts(path)
+    found = [line for mart in oracle.KEYS for line in warehouse.differences(mart, expected[mart], actual[mart])]
+    assert not found, warehouse.explain(found, world)
+
+
+def test_after_a_build_nothing_is_outdated(built: Renewal, path: Path) -> None:
+    assert File(path).query(f"select * from {built.relations['int_outdated_runs']}") == []
+
+
+def test_a_later_fetch_of_the_same_moves_the_moment_alone(built: Renewal, path: Path) -> None:
+    world = read_again(path, all_runs(), MOMENT)
+    assert renew(built, File(path))
+    assert_marts_are(world, path, [])
+    assert File(path).query(f"select * from {built.relations['int_outdated_runs']}") == []
+
+
+def test_what_silence_has_decided_meanwhile_is_built(built: Renewal, path: Path) -> None:
+    read_again(path, all_runs(), FOR_GOOD)
+    before = warehouse.read_marts(path)
+    file = File(path)
+    assert not renew(built, file)
+    assert file.executed == []
+    assert warehouse.read_marts(path) == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "delete from statsig_raw.ingestion_runs where run_id = (select min(run_id) from statsig_raw.ingestion_runs)",
+        "update statsig_raw.ingestion_runs set latest_status = 'another'",
+        "update statsig_raw.ingestion_runs set last_updated_at = null",
+        "update statsig_raw.run_payloads set content_hash = 'another'",
+        "update statsig_raw.ingestion_runs set fetched_at = fetched_at - interval 1 second",
+        "insert into statsig_raw.run_payloads by name select run_id, '2' as content_hash from statsig_raw.run_payloads",
+    ],
+)
+def test_any_other_change_is_built(built: Renewal, path: Path, change: str) -> None:
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(change)
+    assert not renew(built, File(path))
+
+
+def test_a_message_that_no_build_has_counted_is_built(built: Renewal, path: Path) -> None:
+    world = all_runs()
+    messages = generated_messages.messages_about(world, 1)
+    warehouse.load(path, [], messages=messages)
+    assert not renew(built, File(path))
+    renewal = build_models(path).renewal
+    world = read_again(path, world, MOMENT)
+    assert renew(renewal, File(path))
+    assert_marts_are(world, path, messages)
+
+
+def test_a_build_that_failed_is_not_gone_on_from(built: Renewal, path: Path) -> None:
+    with duckdb.connect(str(path)) as connection:  # as the build leaves it that fails after it has begun with a run
+        connection.execute("delete from statsig_staging.int_modelled_runs where run_id is not null")
+    assert not renew(built, File(path))
+
+
+@settings(
+    max_examples=3, deadline=None, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
+)
+@given(world=generated_lives.worlds(), seed=st.integers(0, 2**32), data=st.data())
+def test_whatever_is_read_again_the_marts_are_what_the_definitions_say(
+    path: Path, world: generated_runs.World, seed: int, data: st.DataObject
+) -> None:
+    path.unlink(missing_ok=True)
+    messages = generated_messages.messages_about(world, seed)
+    warehouse.load(path, world, messages=messages)
+    renewal = build_models(path).renewal
+    assert_marts_are(world, path, messages)
+    for _ in range(4):
+        later = data.draw(st.sampled_from([MOMENT, timedelta(minutes=10), timedelta(hours=1), timedelta(days=3)]))
+        chosen = data.draw(st.sets(st.sampled_from(range(len(world))), min_size=1, max_size=20))
+        again = read_again(path, [world[number] for number in sorted(chosen)], later)
+        world = [run for number, run in enumerate(world) if number not in chosen] + again
+        is_renewed = renew(renewal, File(path))
+        event(f"renewed: {is_renewed}")
+        if not is_renewed:
+            renewal = build_models(path).renewal
+        assert_marts_are(world, path, messages)
+
+
+def test_what_is_kept_counts_once_and_for_the_same_place_and_definitions(built: Renewal, tmp_path: Path) -> None:
+    variables = Definitions().to_variables()
+    keep_renewal(built, tmp_path, "here", variables)
+    assert take_renewal(tmp_path, "here", variables) == built
+    assert take_renewal(tmp_path, "here", variables) is None
+    for place, others in (("there", variables), ("here", Definitions(settle_hours=1).to_variables())):
+        keep_renewal(built, tmp_path, "here", variables)
+        assert take_renewal(tmp_path, place, others) is None
+        assert list(tmp_path.iterdir()) == []
