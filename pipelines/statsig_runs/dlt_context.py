@@ -15,7 +15,12 @@ from typing import Any, Final
 
 from dlt.common.configuration.container import Container
 from dlt.common.configuration.exceptions import ConfigProviderException
-from dlt.common.configuration.providers import CustomLoaderDocProvider
+from dlt.common.configuration.providers import (
+    ConfigTomlProvider,
+    CustomLoaderDocProvider,
+    EnvironProvider,
+    SecretsTomlProvider,
+)
 from dlt.common.configuration.providers.provider import ConfigProvider
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 from dlt.common.runtime.run_context import RunContext
@@ -110,4 +115,16 @@ class _OwnContext(RunContext):
     def initial_providers(self) -> list[ConfigProvider]:
         """Environment, `.dlt/secrets.toml`, `.dlt/config.toml`, and the package's `config.toml` as it is."""
         defaults = CustomLoaderDocProvider(DEFAULTS, packaged_defaults, supports_secrets=False, locations=[])
-        return [*map(_OwnNames, super().initial_providers()), defaults]
+        files = (_SecretsFiles, ConfigTomlProvider)
+        own = [EnvironProvider(), *(kind(self.settings_dir, self.global_dir) for kind in files)]
+        return [*map(_OwnNames, own), defaults]
+
+
+class _SecretsFiles(SecretsTomlProvider):
+    """`secrets.toml` alone: where there is none, dlt imports Streamlit for its secrets, which takes half a second."""
+
+    def _read_streamlit_secrets(self, name: str, file_name: str) -> Any:  # noqa: ARG002
+        return None
+
+    def _read_google_colab_secrets(self, name: str, file_name: str) -> Any:  # noqa: ARG002
+        return None
