@@ -7,21 +7,27 @@ schedulers is needed.
 from __future__ import annotations
 
 import ast
+import json
 import re
 import runpy
 import shlex
 import shutil
 import subprocess
-import sys
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 import yaml
 
 from statsig_runs.cli import EXIT_CODES, cli
+from statsig_runs.readers.check import run_checks
+from statsig_runs.readers.published import reading
+from statsig_runs.settings import Checks
+from statsig_runs.warehouse import Warehouse
+from tests.support import airflow_stand_ins
+from tests.support.published_runs import NOW
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
 FILES = sorted(path for path in DEPLOY.rglob("*") if path.is_file() and path.suffix != ".pyc")
@@ -48,6 +54,7 @@ def calls(path: Path) -> list[list[str]]:
     if path.parent.name == "dagster":
         nodes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
         named = [node for node in nodes if isinstance(node.func, ast.Name) and node.func.id == "call"]
+        named.sort(key=lambda node: node.lineno)
         found += [[*map(literal, node.args), "--json"] for node in named]
     return found
 
@@ -91,7 +98,7 @@ def test_every_call_has_a_command_and_options_that_exist(path: Path) -> None:
         ("github-actions/sync.yml", [["sync"], ["status"], ["check"]]),
         ("airflow/statsig_runs_dag.py", [["sync", "--log-format", "json"], WAIT, ["check"]]),
         (
-            "dagster/statsig_runs_job.py",
+            "dagster/statsig_runs_assets.py",
             [["sync", "--log-format", "json", "--json"], ["check", "--json"], [*WAIT, "--json"]],
         ),
     ],
@@ -191,89 +198,140 @@ def test_the_workflow_shows_the_key_to_one_step_and_saves_under_the_name_it_rest
     assert [cron for cron in crons if f"== '{cron}'" in backup["if"]] == ["17 0 * * *"]
 
 
-@pytest.mark.parametrize(("code", "ends_with"), [(0, 0), (4, 0), (75, 75), (1, 1), (3, 3), (6, 6), (7, 7)])
-def test_airflow_warns_of_unusable_runs_skips_while_another_sync_runs_and_fails_else(
-    code: int, ends_with: int, stand_in: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("code", "ends_with"),
+    [
+        (0, None),
+        (4, None),
+        (75, "AirflowSkipException"),
+        (2, "AirflowFailException"),
+        (3, "AirflowFailException"),
+        (1, "AirflowException"),
+        (6, "AirflowException"),
+        (7, "AirflowException"),
+    ],
+)
+def test_airflow_skips_while_another_sync_runs_and_tries_nothing_again_that_is_hopeless(
+    code: int, ends_with: str | None, stand_in: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sync, check, *_ = airflow_tasks(monkeypatch)
-    script = sync["bash_command"].replace(PROGRAM, str(stand_in(code)))
-    done = run("bash", "-c", script, folder=tmp_path, PATH="/usr/bin:/bin")
-    assert done.returncode == ends_with
-    assert ("WARNING" in done.stdout) == (code == 4)
-    assert sync["skip_on_exit_code"] == 75
-    assert (sync["task_id"], check["task_id"], check["cwd"]) == ("sync", "check", FOLDER)
+    tasks, example = airflow_example(monkeypatch)
+    sync, check = tasks[:2]
+    assert (sync["task_id"], sync["retries"], check["task_id"], check["cwd"]) == ("sync", 2, "check", FOLDER)
+    assert [asset.values for asset in sync["outlets"]] == [("statsig_marts",)]
+    operator = example["SyncOperator"](
+        **sync | {"bash_command": sync["bash_command"].replace(PROGRAM, str(stand_in(code)))}
+    )
+    ended = None
+    try:
+        operator.execute({})
+    except Exception as error:  # noqa: BLE001
+        ended = type(error).__name__
+    assert ended == ends_with
+    assert len(operator.warnings) == (code == 4)
 
 
 @pytest.mark.parametrize("code", [0, 1, 2, 5])
 def test_airflows_sensor_waits_on_what_is_not_in_and_fails_on_the_rest(
     code: int, stand_in: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    *_, sensor, _ = airflow_tasks(monkeypatch)
+    *_, sensor, _ = airflow_example(monkeypatch)[0]
     script = sensor["bash_command"].replace(PROGRAM, str(stand_in(code))).replace(FOLDER, str(tmp_path))
     assert run("bash", "-c", script, folder=Path("/"), PATH="/usr/bin:/bin").returncode == code
     assert (sensor["retry_exit_code"], sensor["mode"]) == (5, "reschedule")
     assert "{{ macros.ds_add(ds, -1) }}" in script
 
 
+@pytest.mark.parametrize(
+    ("sync", "check", "is_success", "missed"),
+    [
+        (0, 0, True, []),
+        (4, 0, True, []),
+        (0, 5, False, ["overdue_dates"]),
+        (0, 2, False, None),
+        (75, 0, True, None),
+        (1, 0, False, None),
+        (3, 0, False, None),
+    ],
+)
+def test_dagster_materializes_what_a_sync_renews_and_checks_it(
+    sync: int, check: int, is_success: bool, missed: list[str] | None, stand_in: Any, dagster_example: dict[str, Any]
+) -> None:
+    from dagster import DagsterInstance
+
+    found = [
+        {"name": "overdue_dates", "source": "A", "is_met": check != 5, "figure": 1, "detail": "8 Nov"},
+        {"name": "overdue_dates", "source": "B", "is_met": True, "figure": 0, "detail": ""},
+    ]
+    stand_in(0).write_text(
+        "#!/bin/sh\n"
+        f"[ $1 = check ] && echo '{json.dumps({'checks': found})}' && exit {check}\n"
+        f"echo '{json.dumps({'new': 3, 'error': None})}'\nexit {sync}\n"
+    )
+    with DagsterInstance.ephemeral() as instance:
+        job = dagster_example["defs"].resolve_job_def("statsig_runs_hourly")
+        done = job.execute_in_process(instance=instance, raise_on_error=False)
+    assert done.success == is_success
+    made = {event.asset_key.to_user_string() for event in done.get_asset_materialization_events()}
+    assert made == ({"statsig_raw", "statsig_marts", "statsig_page"} if sync in {0, 4} else set())
+    checked = done.get_asset_check_evaluations()
+    assert {each.check_name for each in checked} == (set() if missed is None else set(dagster_example["CHECKS"]))
+    assert [each.check_name for each in checked if not each.passed] == (missed or [])
+    told = [{name: value.value for name, value in each.metadata.items()} for each in checked if not each.passed]
+    assert told == [{"A": "8 Nov"} for _ in missed or []]
+
+
+def test_dagster_tries_again_when_the_api_cannot_be_reached_and_only_then(
+    stand_in: Any, dagster_example: dict[str, Any]
+) -> None:
+    from dagster import Failure, RetryRequested, build_asset_context
+
+    for code, raised in ((6, RetryRequested), (2, Failure), (3, Failure)):
+        stand_in(code).write_text(f"#!/bin/sh\nexit {code}\n")
+        with pytest.raises(raised) as caught:
+            list(dagster_example["statsig_runs"](build_asset_context()))
+        assert getattr(caught.value, "allow_retries", True) == (code == 6)
+
+
+def test_dagsters_checks_are_those_of_the_command(published: Warehouse, dagster_example: dict[str, Any]) -> None:
+    thresholds: dict[str, Any] = {each.name: 0 for each in fields(Checks) if each.name.startswith("max_")}
+    with reading(published) as connection:
+        checks = run_checks(connection, Checks(**thresholds), NOW)
+    assert {check.name for check in checks} == set(dagster_example["CHECKS"])
+
+
 @pytest.mark.parametrize(("code", "asks"), [(0, "a run"), (5, "nothing"), (2, "somebody")])
 def test_dagsters_sensor_starts_one_run_a_day_once_the_date_is_in(
-    code: int, asks: str, stand_in: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    code: int, asks: str, stand_in: Any, dagster_example: dict[str, Any]
 ) -> None:
+    from dagster import Failure, RunRequest, SkipReason, build_sensor_context
+
     stand_in(code).write_text(f'#!/bin/sh\necho \'{{"landed_at": "at nine"}}\'\nexit {code}\n')
-    example = dagster_example(monkeypatch)
+    sensor = dagster_example["web_events_landed"]
+    if asks == "somebody":
+        with pytest.raises(Failure, match="exit code 2"):
+            sensor(build_sensor_context())
+        return
+    answer = sensor(build_sensor_context())
+    day = str((datetime.now(UTC) - timedelta(hours=8)).date() - timedelta(days=1))
+    if asks == "a run":
+        assert isinstance(answer, RunRequest)
+        assert (answer.run_key, answer.tags) == (day, {"landed_at": "at nine"})
+    else:
+        assert answer == SkipReason(f"{day} is not in yet")
+
+
+@pytest.fixture
+def dagster_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The names of the example, which calls the stand-in."""
+    pytest.importorskip("dagster", reason="dagster is not installed")
+    monkeypatch.setenv("DAGSTER_DISABLE_TELEMETRY", "true")
+    example = runpy.run_path(str(DEPLOY / "dagster/statsig_runs_assets.py"))
     monkeypatch.setitem(example["call"].__globals__, "COMMAND", str(tmp_path / "bin" / "statsig-runs"))
     monkeypatch.setitem(example["call"].__globals__, "FOLDER", str(tmp_path))
-    if asks == "somebody":
-        with pytest.raises(example["Failure"], match="exit code 2"):
-            example["web_events_landed"]()
-        return
-    answer = example["web_events_landed"]().told
-    day = str((datetime.now(UTC) - timedelta(hours=8)).date() - timedelta(days=1))
-    assert answer == (
-        ("RunRequest", (), {"run_key": day, "tags": {"landed_at": "at nine"}})
-        if asks == "a run"
-        else ("SkipReason", (f"{day} is not in yet",), {})
-    )
+    return example
 
 
-def dagster_example(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """The names of the example, with stand-ins for Dagster's: decorators that change nothing, and records."""
-    dagster = ModuleType("dagster")
-
-    class Record:
-        def __init__(self, *values: Any, **named: Any) -> None:
-            self.told = (type(self).__name__, values, named)
-
-    for name in ("Definitions", "In", "Nothing", "Out", "Output", "RunRequest", "ScheduleDefinition", "SkipReason"):
-        vars(dagster)[name] = type(name, (Record,), {})
-    for name in ("job", "op", "sensor"):
-        vars(dagster)[name] = lambda function=None, **_: function or (lambda each: each)
-    vars(dagster).update(Failure=type("Failure", (Exception,), {}), RetryRequested=Exception, OpExecutionContext=object)
-    vars(dagster)["Output"] = list  # with a type of its content in brackets
-    monkeypatch.setitem(sys.modules, "dagster", dagster)
-    return runpy.run_path(str(DEPLOY / "dagster/statsig_runs_job.py"))
-
-
-def airflow_tasks(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """The arguments of the DAG's operators, recorded by stand-ins for Airflow's classes."""
-    tasks: list[dict[str, Any]] = []
-
-    class Recorder:
-        def __init__(self, **arguments: Any) -> None:
-            if "task_id" in arguments:
-                tasks.append(arguments)
-
-        def __enter__(self) -> None: ...
-        def __exit__(self, *_: object) -> None: ...
-        def __rshift__(self, other: object) -> None: ...
-
-    rooms = ("airflow.providers.standard.operators.bash", "airflow.providers.standard.sensors.bash", "airflow.sdk")
-    modules = {".".join(room.split(".")[: n + 1]) for room in rooms for n in range(room.count(".") + 1)}
-    for name in [*modules, "pendulum"]:
-        monkeypatch.setitem(sys.modules, name, ModuleType(name))
-    vars(sys.modules["airflow.sdk"])["DAG"] = Recorder
-    vars(sys.modules["airflow.providers.standard.operators.bash"])["BashOperator"] = Recorder
-    vars(sys.modules["airflow.providers.standard.sensors.bash"])["BashSensor"] = Recorder
-    vars(sys.modules["pendulum"])["datetime"] = lambda *_, **__: None
-    runpy.run_path(str(DEPLOY / "airflow/statsig_runs_dag.py"))
-    return tasks
+def airflow_example(monkeypatch: pytest.MonkeyPatch) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The arguments of the DAG's operators, and the example's names."""
+    tasks = airflow_stand_ins.install(monkeypatch)
+    return tasks, runpy.run_path(str(DEPLOY / "airflow/statsig_runs_dag.py"))
