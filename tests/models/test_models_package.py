@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from tests.support.team_project import run, write_project
+from statsig_runs.packaged import packaged
+from tests.support.team_project import EXAMPLE, run, write_project
 from tests.support.written_week import all_runs
 
 OWN_RULE = "{% macro generate_schema_name(name, node) %}{{ 'dev_' ~ (name or target.schema) }}{% endmacro %}"
@@ -54,3 +58,18 @@ def test_a_rule_of_the_teams_own_for_schema_names_is_followed(tmp_path: Path):
     assert schemas(folder) == {"dev_ingestion", "dev_ingestion_work"}
     with duckdb.connect(str(folder / "house.duckdb"), read_only=True) as con:
         assert con.execute("select count(*) from dev_ingestion_work.int_changed_runs").fetchall() == [(0,)]
+
+
+@pytest.mark.skipif(not shutil.which("git"), reason="git is not installed")
+def test_the_package_comes_from_a_repository_as_the_documents_say(tmp_path: Path):
+    repository = tmp_path / "repository"
+    shutil.copytree(packaged("sql"), repository / "sql")
+    identity = ("-c", "user.name=test", "-c", "user.email=test@example.com")
+    for command in (["init", "-q"], ["add", "."], [*identity, "commit", "-qm", "first"], ["tag", "v0.1.0"]):
+        subprocess.run(["git", *command], cwd=repository, check=True)
+    page = (Path(__file__).parents[2] / "docs" / "bi.md").read_text(encoding="utf-8")
+    (packages,) = re.findall(r"```yaml\n(packages:.*?)```", page, re.DOTALL)
+    project = shutil.copytree(EXAMPLE, tmp_path / "team")
+    (project / "packages.yml").write_text(re.sub(r"https://\S+", f"file://{repository}", packages))
+    run(project, "deps")
+    assert (project / "dbt_packages" / "statsig_runs" / "models" / "marts" / "fct_runs.sql").exists()
