@@ -16,7 +16,7 @@ LOCK := --universal --python-version 3.11 --generate-hashes --no-annotate --no-h
 # in as many processes as there are cores, a file in one of them; in the order of the files: the long ones come early
 PYTEST := $(BIN)/pytest -n logical --dist loadfile --no-loadscope-reorder
 
-.PHONY: help demo test test-engines bench lock clean
+.PHONY: help demo test test-engines test-superset bench lock clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,10 +28,14 @@ test: $(VENV)/.dev  ## all checks, and the tests that need no other engine than 
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(PYTEST) --ignore tests/engines
+	$(PYTEST) --ignore tests/engines --ignore tests/superset
 
 test-engines: $(VENV)/.dev  ## the tests of the other engines; those whose server or extra is not there are skipped
 	$(PYTEST) tests/engines
+
+test-superset: $(VENV)/.dev  ## the dashboard in a Superset of its own, in a browser; skipped where that cannot be installed
+	-$(MAKE) $(VENV)/.superset
+	$(BIN)/pytest tests/superset
 
 bench: $(VENV)/.dev  ## the benchmarks, each beside its peer
 	$(BIN)/python bench/fetch.py
@@ -42,6 +46,7 @@ lock:  ## write the locked requirements anew, within the bounds of pyproject.tom
 	uv pip compile pyproject.toml --all-extras --group dev $(LOCK) --output-file requirements/dev.txt
 	uv pip compile pyproject.toml --constraint requirements/dev.txt $(LOCK) --output-file requirements/run.txt
 	echo hatchling | uv pip compile - --constraint requirements/dev.txt $(LOCK) --output-file requirements/build.txt
+	uv pip compile requirements/superset.in $(LOCK) --output-file requirements/superset.txt
 
 clean:  ## remove the environment and what was built
 	rm -rf $(VENV) build dist
@@ -67,3 +72,10 @@ $(VENV)/.dev: $(BIN)/python requirements/dev.txt requirements/older-duckdb.txt p
 	$(INSTALL) --require-hashes --no-deps --upgrade --target $(VENV)/older-duckdb -r requirements/older-duckdb.txt
 	$(INSTALL) --no-build-isolation --no-deps --editable .
 	touch $@ $(VENV)/.run
+
+# Superset needs older versions than we do
+$(VENV)/.superset: requirements/superset.txt
+	rm -rf $(VENV)/superset
+	$(PYTHON) -m venv $(VENV)/superset
+	$(subst $(BIN)/python,$(VENV)/superset/bin/python,$(INSTALL)) --require-hashes --no-deps -r requirements/superset.txt
+	touch $@

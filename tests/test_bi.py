@@ -13,7 +13,7 @@ import pytest
 
 PAGE = (Path(__file__).parents[1] / "docs" / "bi.md").read_text(encoding="utf-8")
 SECTIONS = re.findall(r"^### (.+?): \*(.+?)\*\n(.*?)(?=^##|\Z)", PAGE, re.MULTILINE | re.DOTALL)
-ELSEWHERE = {"Streamlit", "MetricFlow", "dlt's commands", "A dbt project of your own"}
+ELSEWHERE = {"Streamlit", "Superset", "MetricFlow", "dlt's commands", "A dbt project of your own"}
 """Run by tests of their own."""
 RECIPES = {
     tool: code
