@@ -1,11 +1,14 @@
 """Rows, bytes and seconds of loading and modelling, on DuckDB and on Sail over Delta tables, at several sizes.
 
-    python bench/engines.py [--runs 5000 20000] [--engines duckdb filesystem postgres]
+    python bench/engines.py [--runs 5000 20000] [--engines duckdb filesystem postgres] [--syncs 100]
 
 Each engine and size is measured in a process of its own: loading all runs, a full refresh of the models with their
 tests, and an incremental build after 100 runs were fetched again. A small build comes first and does not count: reading
 the dbt project takes seconds, whatever the size. Bytes are raw tables, payloads and marts: of the DuckDB file after a
 checkpoint, of the lake's files, those that Delta keeps for readers of an older state left out.
+
+With `--syncs N`, so many loads and builds of 20 changed runs follow. Then all bytes on the disk are measured, those of
+old states too, before upkeep and after one that keeps no history.
 
 The last lines are what each size comes to for a million runs; figures that shrink from one size to the next hold costs
 that do not grow. `filesystem` needs the extra of that name and goes to a folder of its own; any other engine is where
@@ -52,6 +55,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, nargs="+", default=[5_000, 20_000])
     parser.add_argument("--engines", nargs="+", default=["duckdb", "filesystem"])
+    parser.add_argument("--syncs", type=int, default=0)
     arguments = parser.parse_args()
     measured = {}
     for engine in arguments.engines:
@@ -61,7 +65,7 @@ def main() -> None:
                 tempfile.TemporaryDirectory(prefix="statsig-runs-") as name,
                 ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool,
             ):
-                measured[engine, count] = pool.submit(measure, engine, Path(name), count).result()
+                measured[engine, count] = pool.submit(measure, engine, Path(name), count, arguments.syncs).result()
     print(f"{'':<38}" + "".join(f"{engine:>14}" for engine, _ in measured))
     print(f"{'runs':<38}" + "".join(f"{count:>14,}" for _, count in measured))
     for line in next(iter(measured.values())):
@@ -69,8 +73,9 @@ def main() -> None:
         print(f"{line:<38}" + "".join(f"{'-' if figure is None else f'{figure:,}':>14}" for figure in figures))
 
 
-def measure(engine: str, folder: Path, count: int) -> Figures:
+def measure(engine: str, folder: Path, count: int, syncs: int) -> Figures:
     os.environ["DESTINATION__FILESYSTEM__BUCKET_URL"] = str(folder / "lake")
+    os.environ.setdefault("DESTINATION__DUCKLAKE__CREDENTIALS__STORAGE__BUCKET_URL", str(folder / "files"))
     settings = load_settings()
     adopt_dlt_logs()
     schemas = Schemas.of_project(f"bench_{count}")
@@ -89,6 +94,7 @@ def measure(engine: str, folder: Path, count: int) -> Figures:
     marts = {mart: count_rows(warehouse, schemas.marts, mart) for mart in MARTS}
     raw = {f"{schemas.raw}.{table}": count_rows(warehouse, schemas.raw, table) for table in tables.RUN_TABLES}
     rows = sum([*marts.values(), *raw.values()])
+    grown = sizes_after(warehouse, count, syncs) if syncs else {}
     return {
         **marts,
         "rows of the raw tables": sum(raw.values()),
@@ -98,6 +104,7 @@ def measure(engine: str, folder: Path, count: int) -> Figures:
         "full refresh, seconds": round(full_seconds, 1),
         f"load {CHANGED} again, seconds": round(loaded_again, 1),
         f"incremental build of {CHANGED}, seconds": round(incremental_seconds, 1),
+        **grown,
         "peak memory, MB": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
         "a million runs: rows, million": round(rows / count, 1),
         "a million runs: size, GB": size and round(size / count / 1e3, 1),
@@ -116,6 +123,32 @@ def load(warehouse: Warehouse, count: int, history: int, fetched_at: datetime) -
         loader.load(batch, Progress())
         seconds += time.monotonic() - started
     return seconds
+
+
+def sizes_after(warehouse: Warehouse, count: int, syncs: int) -> Figures:
+    """What lies on the disk after so many syncs with news, and how long an upkeep takes then."""
+    started = time.monotonic()
+    for number in range(syncs):
+        load(warehouse, CHANGED // 5, count, UNTIL + timedelta(days=1, hours=1 + number))
+        build(warehouse, load_settings())
+    seconds = time.monotonic() - started
+    before = bytes_on_disk(warehouse)
+    started = time.monotonic()
+    if warehouse.destination.tidy:
+        warehouse.destination.tidy(warehouse.destination.loader(warehouse.schemas, warehouse.state), timedelta(0))
+    return {
+        f"seconds a sync of {syncs}": round(seconds / syncs, 1),
+        f"on disk after {syncs} syncs, MB": round(before / 1e6, 1),
+        "after upkeep, MB": round(bytes_on_disk(warehouse) / 1e6, 1),
+        "upkeep, seconds": round(time.monotonic() - started, 1),
+    }
+
+
+def bytes_on_disk(warehouse: Warehouse) -> int:
+    """All files of the folder that the lake or the database is in; of a server elsewhere, nothing."""
+    folder = warehouse.database.parent
+    files = [file for file in folder.rglob("*") if file.is_file() and warehouse.folder not in file.parents]
+    return sum(file.stat().st_size for file in files)
 
 
 def timed_build(warehouse: Warehouse, *, full_refresh: bool) -> float:

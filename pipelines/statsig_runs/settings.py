@@ -79,6 +79,7 @@ class Settings:
     project: str
     destination: str
     publish_days: float
+    history_days: float
     status: bool
     checks: Checks
     slack_incoming_hook: str | None = field(repr=False)
@@ -150,6 +151,8 @@ def load_settings(**overrides: Any) -> Settings:
     _check_days(values["day_utc_offset_hours"], values["overdue_grace_hours"], values["completeness_days"])
     if not 0 < values["publish_days"] <= _LONGEST_DAYS:
         raise ConfigurationError(f"publish_days must be above 0, to {_LONGEST_DAYS:,}, not {values['publish_days']:g}.")
+    if not values["history_days"] <= _LONGEST_DAYS:  # nor `nan`
+        raise ConfigurationError(f"history_days must be up to {_LONGEST_DAYS:,}, not {values['history_days']:g}.")
     if not 0 <= values["volume_drop_ratio"] <= 1:
         raise ConfigurationError(f"volume_drop_ratio must be from 0 to 1, not {values['volume_drop_ratio']:g}.")
     _check_project(values["project"])

@@ -26,6 +26,13 @@ PROFILES: dict[str, dict[str, Any]] = {
     "redshift": {"host": "h", "port": 5439, "user": "u", "password": "p", "dbname": "db"},
     "databricks": {"host": "h", "http_path": "/sql/1.0/warehouses/w", "token": "t", "catalog": "db"},
 }
+BY_DAY = {
+    "snowflake": ("cluster_by", ["created_date"]),
+    "bigquery": ("cluster_by", ["created_date"]),
+    "redshift": ("sort", "created_date"),
+    "databricks": ("liquid_clustered_by", "created_date"),
+}
+"""How each is told that dashboards filter by the day of a run."""
 SEEDS = {"status_catalogue", "report_statuses"}
 VARIABLES = {
     "raw_schema": "statsig_raw",
@@ -77,6 +84,8 @@ def test_compiled_models_mean_duckdbs_rows(
         if result.node.resource_type == "model"
     }
 
+    option, value = BY_DAY[engine]
+    assert compiled["fct_runs"].config.get(option) == value
     with duckdb.connect() as connection:
         connection.execute("set timezone = 'UTC'")
         connection.execute(f"attach '{duckdb_file}' as built (read_only)")

@@ -6,19 +6,25 @@ import os
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import duckdb
 import pytest
 
+from statsig_runs.errors import AlreadyRunningError, ModelsError
+from statsig_runs.job.refresh import build
 from statsig_runs.schemas import Schemas
+from statsig_runs.settings import load_settings
 from statsig_runs.warehouse import Warehouse, open_warehouse
+from tests.support.lock_holder import held_elsewhere
 from tests.support.odd_times import odd_runs
+from tests.support.polling import Polled, look, polled_moments, polling
 from tests.support.postgres_server import PASSWORD, USER
-from tests.support.two_syncs import NOW, Table, differences, sync, sync_twice
+from tests.support.two_syncs import EARLIER, MARTS, NOW, Table, differences, sync, sync_twice
 from tests.support.workplace import COMMAND
 
 psycopg2 = pytest.importorskip("psycopg2", reason="the extra `postgres` is not installed")
@@ -58,11 +64,17 @@ def warehouse_of(folder: Path, project: str) -> Warehouse:
     return open_warehouse(folder / "statsig_runs.duckdb", schemas, "ducklake")
 
 
-def read(folder: Path, mart: str, project: str = "shop") -> Table:
-    warehouse = warehouse_of(folder, project)
-    with warehouse.destination.loader(warehouse.schemas, folder / "reader").pipeline.sql_client() as client:
+@contextmanager
+def attached(warehouse: Warehouse) -> Iterator[duckdb.DuckDBPyConnection]:
+    with warehouse.destination.loader(warehouse.schemas, warehouse.folder / "reader").pipeline.sql_client() as client:
         connection: duckdb.DuckDBPyConnection = client.native_connection
         connection.execute("set timezone = 'UTC'")
+        yield connection
+
+
+def read(folder: Path, mart: str, project: str = "shop") -> Table:
+    warehouse = warehouse_of(folder, project)
+    with attached(warehouse) as connection:
         result = connection.execute(f"select * from {warehouse.schemas.marts}.{mart}")
         return [column[0] for column in result.description or ()], result.fetchall()
 
@@ -77,6 +89,100 @@ def test_the_project_synced_at_the_same_time_has_its_own_runs(folder: Path) -> N
 
     assert len(forum) == 18 + len(ODD)  # 20, less 3 that break the contract, and the one that drifted
     assert shop & forum == {"drifted", *ODD}
+
+
+def test_a_reader_sees_whole_builds_alone(folder: Path) -> None:
+    warehouse = warehouse_of(folder, "polled")
+    sync(warehouse, [EARLIER], runs=70)
+
+    with attached(warehouse) as reader, attached(warehouse) as writer:
+
+        def ask(sql: str) -> Any:
+            [(value,)] = reader.execute(sql).fetchall()
+            return value
+
+        def read_all(polled: Polled) -> None:
+            reader.begin()
+            try:
+                look("statsig_polled", ask, polled)
+            finally:
+                reader.rollback()
+
+        with polling(read_all) as polled:
+            moments = polled_moments(1)
+            sync(warehouse, moments, runs=70)  # every run is fetched again, so every run is modelled again
+            build(warehouse, load_settings(), full_refresh=True)
+
+            # what a build that fails has done by then is not seen either
+            writer.execute("update statsig_raw_polled.ingestion_runs set fetched_at = now()")
+            writer.execute("alter table statsig_raw_polled.run_payloads rename column payload to content")
+            with pytest.raises(ModelsError, match="payload") as raised:
+                build(warehouse, load_settings())
+
+    assert polled.complaints == []
+    assert polled.reads > 5
+    assert polled.states == {EARLIER, *moments}
+    assert "aborted" not in str(raised.value)
+
+
+def test_a_build_adds_one_snapshot_and_no_table_to_the_catalogue(folder: Path) -> None:
+    """The catalogue keeps a table for each table that ever was."""
+    warehouse = warehouse_of(folder, "forum")
+
+    def counts() -> tuple[int, int]:
+        with attached(warehouse) as connection:
+            [(tables, snapshots)] = connection.execute(
+                "select (select count(*) from __ducklake_metadata_ducklake.ducklake.ducklake_table), "
+                "(select count(*) from ducklake_snapshots('ducklake'))"
+            ).fetchall()
+        return tables, snapshots
+
+    tables, snapshots = counts()
+    build(warehouse, load_settings())
+
+    assert counts() == (tables, snapshots + 1)
+
+
+def test_upkeep_deletes_what_no_reader_needs_and_leaves_the_rows(folder: Path) -> None:
+    warehouse = warehouse_of(folder, "shop")
+    loader = warehouse.destination.loader(warehouse.schemas, warehouse.state)
+    before = {mart: sorted(map(repr, read(folder, mart)[1])) for mart in MARTS}
+    files = folder / "files" / "statsig_shop"
+    many = len(list(files.rglob("*.parquet")))
+
+    warehouse.tidy(loader, days=0)
+
+    assert len(list(files.rglob("*.parquet"))) < many
+    assert {mart: sorted(map(repr, read(folder, mart)[1])) for mart in MARTS} == before
+    with attached(warehouse) as connection:
+        [(snapshots,)] = connection.execute("select count(*) from ducklake_snapshots('ducklake')").fetchall()
+    assert snapshots < 5
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_second_machine_ends_with_75(tmp_path: Path) -> None:
+    call = [str(COMMAND), "transform", "--destination", "ducklake", "--database", str(tmp_path / "two.duckdb")]
+    environment = {**os.environ, "SOURCES__STATSIG_RUNS__PROJECT": "locked"}
+    with held_elsewhere(tmp_path, "locked", "ducklake"):
+        second = subprocess.run(call, check=False, capture_output=True, text=True, cwd=tmp_path, env=environment)
+        with warehouse_of(tmp_path / "two", "unlocked").locked():
+            pass
+
+    assert second.returncode == 75
+    assert "from another place: address 127.0.0.1 since 2" in second.stderr
+
+
+def test_the_lock_of_a_catalogue_in_a_file_is_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DESTINATION__DUCKLAKE__CREDENTIALS__CATALOG", f"sqlite:///{tmp_path}/shared/lake.sqlite")
+    monkeypatch.setenv("DESTINATION__DUCKLAKE__CREDENTIALS__STORAGE__BUCKET_URL", str(tmp_path / "files"))
+    with held_elsewhere(tmp_path, "locked", "ducklake"):
+        with pytest.raises(AlreadyRunningError, match="schema statsig_raw_locked, from another place"):
+            warehouse_of(tmp_path / "two", "locked").locked().__enter__()
+        with warehouse_of(tmp_path / "two", "unlocked").locked():
+            pass
+
+    with warehouse_of(tmp_path / "two", "locked").locked():
+        pass
 
 
 @pytest.mark.parametrize("command", [("transform",), ("sync", "--json"), ("sync", "--log-level", "debug")])

@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -16,7 +14,7 @@ from urllib.parse import quote
 import pytest
 import tenacity
 
-from statsig_runs.errors import AlreadyRunningError, ModelsError
+from statsig_runs.errors import AlreadyRunningError, ModelsError, StorageError
 from statsig_runs.job.refresh import build
 from statsig_runs.plan import Progress
 from statsig_runs.schemas import Schemas
@@ -25,8 +23,9 @@ from statsig_runs.simulator import Simulator
 from statsig_runs.simulator.sample_runs import generate_runs
 from statsig_runs.warehouse import Warehouse, open_warehouse
 from tests.engines.conftest import read_duckdb
+from tests.support.lock_holder import held_elsewhere
 from tests.support.odd_times import odd_runs
-from tests.support.polling import Polled, look, polling
+from tests.support.polling import Polled, look, polled_moments, polling
 from tests.support.postgres_server import PASSWORD, USER
 from tests.support.published_runs import PATIENT, run_command
 from tests.support.two_syncs import EARLIER, MARTS, NOW, Table, differences, sync, sync_twice
@@ -107,6 +106,51 @@ def test_comments_say_what_each_column_means(database: str) -> None:
 
     assert of_table.startswith("One row per run.")
     assert of_column == "The run's id."
+
+
+@pytest.mark.usefixtures("folder")
+def test_comments_say_what_each_raw_column_means(database: str) -> None:
+    of_raw = "'statsig_raw_shop.run_status_events'::regclass"
+    with closing(psycopg2.connect(database)) as connection, connection.cursor() as cursor:
+        cursor.execute(f"select obj_description({of_raw}), col_description({of_raw}, 1)")
+        [(of_table, of_column)] = cursor.fetchall()
+
+    assert of_table
+    assert of_column == "The run's id."
+
+
+def test_all_options_of_the_address_reach_dbt(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    address = f"{database}?application_name=by_address&target_session_attrs=read-write"
+    monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", address)
+    warehouse = warehouse_of(tmp_path, "options")
+    with warehouse.destination.modelling(warehouse.schemas):
+        sessions = read(database, "pg_stat_activity where application_name = 'by_address'", "pg_catalog")[1]
+
+    assert len(sessions) == 1
+
+
+def test_a_role_needs_four_schemas_and_is_told_what_it_lacks(
+    database: str, postgres_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schemas = [f"statsig{part}_modest" for part in ("", "_raw", "_staging")] + ["statsig_raw_modest_staging"]
+    with closing(psycopg2.connect(database)) as connection:
+        connection.autocommit = True
+        connection.cursor().execute("create role modest login password 'modest'")
+        for schema in schemas:
+            connection.cursor().execute(f"create schema {schema} authorization modest")
+    address = f"postgresql://modest:modest@127.0.0.1:{postgres_port}/two_projects"
+    monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", address)
+    warehouse = warehouse_of(tmp_path, "modest")
+
+    sync(warehouse, [NOW], runs=20)
+
+    with closing(psycopg2.connect(database)) as connection:
+        connection.autocommit = True
+        connection.cursor().execute(f"alter table statsig_modest.agg_daily owner to {USER}")
+    with pytest.raises(StorageError, match="must be owner of table agg_daily") as raised:
+        build(warehouse, load_settings())
+    assert "Grant it to that user" in str(raised.value)
+    assert "full-refresh" not in str(raised.value)
 
 
 @pytest.mark.usefixtures("folder")
@@ -210,11 +254,11 @@ def test_a_reader_sees_whole_builds_alone_and_keeps_what_is_his(
 
             look("statsig_polled", ask, polled)
             if 0 in [ask(f"select count(*) from team.{view}") for view in ("days", "loads")]:
-                polled.complaints.append("a view is empty")
+                polled.complain("empty", "a view is empty")
 
     with polling(read_all) as polled:
-        for hours in (10, 0):  # as of each moment every run is fetched again, so every run is modelled again
-            sync(polled_project, [NOW - timedelta(hours=hours)])
+        moments = polled_moments(2)
+        sync(polled_project, moments)  # as of each moment every run is fetched again, so every run is modelled again
         build(polled_project, load_settings(), full_refresh=True)
 
         # what a build that fails has done by then is not seen either
@@ -227,7 +271,7 @@ def test_a_reader_sees_whole_builds_alone_and_keeps_what_is_his(
 
     assert polled.complaints == []
     assert polled.reads > 20
-    assert polled.states == {EARLIER, *(NOW - timedelta(hours=hours) for hours in (10, 0))}
+    assert polled.states == {EARLIER, *moments}
     assert read(database, "pg_indexes where indexname = 'team_index'", "pg_catalog")[1] != []
 
 
@@ -259,33 +303,13 @@ def test_a_sync_that_finds_nothing_new_leaves_what_a_full_refresh_would(database
     assert workplace.query("from statsig_renewed.fct_runs order by run_id") == copied
 
 
-HOLD = """
-import sys
-from pathlib import Path
-from statsig_runs.schemas import Schemas
-from statsig_runs.warehouse import open_warehouse
-with open_warehouse(Path(sys.argv[1]), Schemas.of_project("locked"), "postgres").locked():
-    print("held", flush=True)
-    sys.stdin.read()
-"""
-
-
 def test_a_second_machine_ends_with_75_until_the_first_is_done_or_dead(database: str, tmp_path: Path) -> None:
-    first = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(tmp_path / "one" / "statsig_runs.duckdb")],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert first.stdout
-    assert first.stdout.readline() == "held\n"
     call = [str(COMMAND), "transform", "--destination", "postgres", "--database", str(tmp_path / "two.duckdb")]
     environment = {**os.environ, "SOURCES__STATSIG_RUNS__PROJECT": "locked"}
-    second = subprocess.run(call, check=False, capture_output=True, text=True, cwd=tmp_path, env=environment)
-    with warehouse_of(tmp_path / "two", "unlocked").locked():
-        pass
-    first.kill()
-    first.communicate()
+    with held_elsewhere(tmp_path, "locked", "postgres"):
+        second = subprocess.run(call, check=False, capture_output=True, text=True, cwd=tmp_path, env=environment)
+        with warehouse_of(tmp_path / "two", "unlocked").locked():
+            pass
 
     assert second.returncode == 75
     holder = second.stderr.strip().splitlines()[-1]

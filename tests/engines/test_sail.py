@@ -24,7 +24,7 @@ from statsig_runs.warehouse import Warehouse, open_warehouse
 from statsig_runs.warehouse.destinations import resolve_lake
 from statsig_runs.warehouse.lake import LakeDatabase
 from tests.support.one_run import payload
-from tests.support.polling import NEVER_EMPTY, Polled, polling
+from tests.support.polling import NEVER_EMPTY, Polled, polled_moments, polling
 from tests.support.two_syncs import EARLIER, MARTS, NOW, Table, differences, sync, sync_twice
 from tests.support.workplace import COMMAND
 
@@ -99,7 +99,7 @@ def test_a_build_is_one_commit_to_each_mart_and_readers_meet_no_hole(folder: Pat
         for mart in NEVER_EMPTY:
             [(count,)] = database.query(f"select count(*) from statsig_polled.{mart}") or [(0,)]
             if not count or count < most[mart]:  # each sync brings more runs, and removes none
-                polled.complaints.append(f"{mart}: {most[mart]} rows, then {count}")
+                polled.complain("disagreement" if count else "empty", f"{mart}: {most[mart]} rows, then {count}")
             most[mart] = count
 
     def commits() -> dict[str, int]:
@@ -107,13 +107,13 @@ def test_a_build_is_one_commit_to_each_mart_and_readers_meet_no_hole(folder: Pat
 
     before = commits()
     with polling(read_all) as polled:
-        for hours in (10, 0):  # as of each moment every run is fetched again, so every run is modelled again
-            sync(polled_project, [NOW - timedelta(hours=hours)])
+        moments = polled_moments(2)
+        sync(polled_project, moments)  # as of each moment every run is fetched again, so every run is modelled again
         build(polled_project, load_settings(), full_refresh=True)
 
     assert polled.complaints == []
     assert polled.reads > 5
-    assert commits() == {mart: before[mart] + 3 for mart in MARTS}
+    assert commits() == {mart: before[mart] + len(moments) + 1 for mart in MARTS}
 
 
 def test_the_next_sync_finds_what_the_lake_holds(folder: Path, warehouse: Warehouse) -> None:
@@ -148,6 +148,25 @@ def test_an_address_that_sail_cannot_read_is_refused(tmp_path: Path, monkeypatch
 
     with pytest.raises(ConfigurationError, match="Choose another bucket_url"):
         open_warehouse(tmp_path / "statsig_runs.duckdb", destination="filesystem")
+
+
+def test_upkeep_deletes_what_no_reader_needs_and_leaves_the_rows(folder: Path, warehouse: Warehouse) -> None:
+    loader = warehouse.destination.loader(warehouse.schemas, warehouse.state)
+    before = {mart: sorted(map(repr, read(mart)[1])) for mart in MARTS}
+    lake, _ = resolve_lake()
+    many = sum(file.stat().st_size for file in (folder / "lake" / "statsig").rglob("*.parquet"))
+
+    warehouse.tidy(loader, days=0)
+
+    deltas = [lake.open(schema, table) for schema in warehouse.schemas for table in lake.tables(schema)]
+    live = {str(Path(file)) for delta in deltas if delta for file in delta.file_uris()}
+    there = {str(file) for schema in warehouse.schemas for file in (folder / "lake" / schema).rglob("part-*.parquet")}
+    assert there == live
+    assert {mart: sorted(map(repr, read(mart)[1])) for mart in MARTS} == before
+    assert sum(file.stat().st_size for file in (folder / "lake" / "statsig").rglob("*.parquet")) < many
+
+    sync(warehouse, [NOW + timedelta(hours=1)])  # what upkeep wrote, dlt merges into and Sail models
+    assert len(read("fct_runs")[1]) == len(before["fct_runs"])
 
 
 @pytest.mark.usefixtures("warehouse")

@@ -108,6 +108,7 @@ def finish(
             publish(warehouse, loader, settings, last_build)
         loader.note(summary.to_load())
         refresh_page(warehouse)
+        warehouse.tidy(loader, settings.history_days)
     except Exception as error:
         log.debug("where it was raised", exc_info=True)
         summary.error = summary.error or as_told(error)

@@ -32,6 +32,8 @@ _ALWAYS: Final = (
     *("--no-send-anonymous-usage-stats", "--no-version-check"),
     "--no-partial-parse",  # `manifest` keeps what dbt has read, and is stricter about when that counts
 )
+_AFTERMATH: Final = "Current transaction is aborted"
+"""What DuckDB says of each model after the one that failed, where a build is one transaction."""
 _DBTS_OWN: Final = "DBT_"
 """How the names of all variables begin that dbt and its adapters take settings from."""
 
@@ -197,6 +199,7 @@ def _raise_failure(outcome: Any) -> None:
         return
     if outcome.exception is None:
         failed = [r for r in outcome.result.results if r.status in {"error", "fail", "runtime error"}]
+        failed = [r for r in failed if _AFTERMATH not in (r.message or "")] or failed
         told = [f"{r.node.resource_type} {r.node.name}: {' '.join((r.message or '').split())}" for r in failed]
     elif isinstance(outcome.exception, Exception):
         told = [str(outcome.exception)]
@@ -206,7 +209,7 @@ def _raise_failure(outcome: Any) -> None:
     text = "\n".join(f"  {line}" for line in told[:_MESSAGES_SHOWN] + more)
     if "IO Error" in text or "No space left" in text:
         raise StorageError(f"The database refused the models; the raw tables are as they were:\n{text}")
-    if "permission denied" in text.lower():
+    if "permission denied" in text.lower() or "must be owner" in text.lower():
         raise StorageError(
             f"The user of the warehouse lacks a right; the raw tables are as they were:\n{text}\n"
             "Grant it to that user, who must own all that is in the schemas of staging and marts, then run the same "

@@ -9,6 +9,7 @@
     loader        the dlt pipeline: repair and load
     known         what a warehouse holds already
     failures      what dlt's errors mean, and which are tried again
+    upkeep        how lakes stay small
     lake          the loader of Delta tables, and the session that models them
 
 Knows tables by name; neither the API nor what the models mean.

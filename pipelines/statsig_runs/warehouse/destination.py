@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ class Destination:
         locked: holds the lock that the place itself has for a project, where it has one.
         is_renewable: whether marts can be brought up to a later fetch over dlt's connection: in one transaction, under
             the names that they have for dbt.
+        tidy: keeps a lake small: gets its loader, and how long older states are kept; None where nothing piles up.
         file: the job's own DuckDB file; None where the data is in a warehouse of its own.
         secrets: what no log and no error may show.
     """
@@ -40,6 +42,7 @@ class Destination:
     modelling: Callable[[Schemas], AbstractContextManager[Mapping[str, Any] | None]] = field(repr=False)
     locked: Callable[[Schemas], AbstractContextManager[None]] = field(default=lambda _: nullcontext(), repr=False)
     is_renewable: bool = False
+    tidy: Callable[[Loader, timedelta], None] | None = field(default=None, repr=False)
     file: Path | None = None
     secrets: tuple[str, ...] = field(default=(), repr=False)
 

@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -21,7 +22,7 @@ from statsig_runs.models.dbt_project import secrets_of
 from statsig_runs.schemas import Schemas
 from statsig_runs.warehouse.destination import Destination
 from statsig_runs.warehouse.files import Warehouse
-from statsig_runs.warehouse.lock import server_lock
+from statsig_runs.warehouse.lock import file_lock, server_lock
 from statsig_runs.warehouse.profiles import ENGINES
 
 if TYPE_CHECKING:
@@ -79,11 +80,17 @@ def open_destination(name: str, database: Path) -> Destination:
 
     @contextmanager
     def modelling(schemas: Schemas) -> Iterator[Mapping[str, Any]]:
-        with engine.building():
+        with engine.building(config):
             yield {"schema": schemas.marts, "threads": engine.threads, **profile}
 
     def locked(schemas: Schemas) -> AbstractContextManager[None]:
-        return server_lock(engine.lock_at(config), schemas.raw, place) if engine.lock_at else nullcontext()
+        match engine.lock_at(config):
+            case None:
+                return nullcontext()
+            case Path() as file:
+                return file_lock(file, schemas.raw, place)
+            case server:
+                return server_lock(server, schemas.raw, place)
 
     return Destination(
         name,
@@ -92,6 +99,7 @@ def open_destination(name: str, database: Path) -> Destination:
         modelling,
         locked,
         is_renewable=engine.is_renewable,
+        tidy=engine.tidy,
         secrets=_secrets_of(profile),
     )
 
@@ -126,7 +134,12 @@ def _lake() -> Destination:
 
         return modelling(lake, schemas)
 
-    return Destination("filesystem", f"the lake in {lake.address}", load, modelling)
+    def tidy(loader: Loader, keep: timedelta) -> None:
+        from statsig_runs.warehouse.upkeep import tidy_delta
+
+        tidy_delta(lake, loader.schemas, keep)
+
+    return Destination("filesystem", f"the lake in {lake.address}", load, modelling, tidy=tidy)
 
 
 def resolve_lake() -> tuple[Lake, Any]:

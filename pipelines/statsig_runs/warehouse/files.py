@@ -16,6 +16,7 @@ import logging
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from shlex import quote
@@ -160,6 +161,23 @@ class Warehouse:
             return
         with waiting_lock(self.folder):
             self.published.publish(partial(window.write, earlier=self.published.file), self.destination.place)
+
+    def tidy(self, loader: Loader, days: float) -> None:
+        """Once a day, keep a lake small. What fails is told and tried again: the data is loaded and published.
+
+        Args:
+            loader: writes to the warehouse.
+            days: how long older states of the tables are kept; below 0 for ever.
+        """
+        from statsig_runs.warehouse.upkeep import is_due, note_done
+
+        if not self.destination.tidy or days < 0 or not is_due(self.state):
+            return
+        try:
+            self.destination.tidy(loader, timedelta(days=days))
+            note_done(self.state)
+        except Exception as error:  # noqa: BLE001  a writer of another project may have been at it
+            log.warning("%s could not be tidied up; the next sync tries again: %s", self.destination.place, error)
 
     @property
     def docs(self) -> Path:

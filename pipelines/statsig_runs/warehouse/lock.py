@@ -1,7 +1,8 @@
 """The only right to write to a warehouse: a file lock that the kernel frees when its process dies.
 
-That is one machine's lock. Where the data is on a PostgreSQL server, other machines may write there too: the server
-holds a second lock, for as long as the connection lives that asked for it.
+That is the lock of one folder on one machine. Where the data is on a PostgreSQL server, other machines may write there
+too: the server holds a second lock, for as long as the connection lives that asked for it. A DuckLake whose catalogue
+is a file has its second lock beside that file.
 
 A process that hangs keeps it. So a lock that is older than any sync is told as an error of its own: a scheduler that
 takes "another sync is running" for a reason to wait would wait for ever.
@@ -125,6 +126,27 @@ def server_lock(server: Mapping[str, str], schema: str, place: str) -> Iterator[
                     f"Another statsig-runs works on {place}, schema {schema}, from another place: {told.strip()}. "
                     "Nothing was changed; try again when it is done."
                 )
+        yield
+
+
+@contextmanager
+def file_lock(file: Path, schema: str, place: str) -> Iterator[None]:
+    """Hold the lock of one project beside a file; arguments and errors else as of `server_lock`."""
+    from filelock import FileLock, Timeout
+
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(file.with_name(f"{file.name}.{schema}.lock"))
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise AlreadyRunningError(
+            f"Another statsig-runs works on {place}, schema {schema}, from another place. "
+            "Nothing was changed; try again when it is done."
+        ) from None
+    except OSError as error:
+        raise StorageError(f"{place} cannot be locked: {error}\nNothing was changed.") from None
+    with lock:
+        lock.release()  # entering has taken it a second time
         yield
 
 

@@ -6,15 +6,22 @@ secrets marked as such. Nothing is connected to.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from datetime import timedelta
 from importlib.util import find_spec
-from typing import Any, Final, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from statsig_runs.models.dbt_project import Secret
 
+if TYPE_CHECKING:
+    from statsig_runs.warehouse.loader import Loader
+
 Profile = dict[str, Any]
 """One output of a dbt profile."""
+LockPlace = Mapping[str, str] | Path
+"""What to connect to a PostgreSQL server with, or a file that every machine has."""
 
 
 def _without_none(profile: Profile) -> Profile:
@@ -143,8 +150,14 @@ def _install_extensions(catalogue: str) -> None:
             import_extension(name)
 
 
-def _one_transaction() -> AbstractContextManager[None]:
+def _one_transaction(config: Any) -> AbstractContextManager[None]:
     from statsig_runs.warehouse.transactions import one_transaction
+
+    return one_transaction(_server_of(config), _postgres(config)[0])
+
+
+def _one_lake_transaction(_: Any) -> AbstractContextManager[None]:
+    from statsig_runs.warehouse.ducklake import one_transaction
 
     return one_transaction()
 
@@ -153,6 +166,22 @@ def _server_of(config: Any) -> dict[str, str]:
     """The options once more: in the address dlt writes their spaces as plus signs, which the server does not read."""
     credentials = config.credentials
     return {"dsn": credentials.to_native_representation(), "options": credentials.get_query().get("options", "")}
+
+
+def _catalogue_of(config: Any) -> LockPlace | None:
+    """The server or the file that holds the catalogue; a catalogue of another kind holds no lock."""
+    catalogue = config.credentials.catalog
+    if catalogue.drivername.startswith("postgres"):
+        return {"dsn": catalogue.to_native_representation()}
+    if catalogue.drivername in {"sqlite", "duckdb"} and catalogue.database:
+        return Path(catalogue.database).absolute()
+    return None
+
+
+def _tidy_ducklake(loader: Loader, keep: timedelta) -> None:
+    from statsig_runs.warehouse.upkeep import tidy_ducklake
+
+    tidy_ducklake(loader, keep)
 
 
 class Engine(NamedTuple):
@@ -164,17 +193,21 @@ class Engine(NamedTuple):
     """From dlt's resolved configuration to a name of the place for people, and the dbt output."""
     threads: int = 4
     """How many models dbt builds at a time."""
-    building: Callable[[], AbstractContextManager[None]] = nullcontext
-    """What dbt runs inside."""
-    lock_at: Callable[[Any], dict[str, str]] | None = None
-    """From dlt's resolved configuration to how the PostgreSQL server is reached that can hold a lock."""
+    building: Callable[[Any], AbstractContextManager[None]] = lambda _: nullcontext()
+    """From dlt's resolved configuration to what dbt runs inside."""
+    lock_at: Callable[[Any], LockPlace | None] = lambda _: None
+    """From dlt's resolved configuration to what can hold a lock that every machine sees; None where nothing can."""
     is_renewable: bool = False
     """As of `Destination`."""
+    tidy: Callable[[Loader, timedelta], None] | None = None
+    """What keeps it small: gets the loader, and how long older states are kept."""
 
 
 ENGINES: Final[dict[str, Engine]] = {
     "postgres": Engine(("psycopg2", "dbt.adapters.postgres"), _postgres, 1, _one_transaction, _server_of, True),
-    "ducklake": Engine(("dbt.adapters.duckdb",), _ducklake, 1),  # at the same time they fail each other's transactions
+    "ducklake": Engine(
+        ("dbt.adapters.duckdb",), _ducklake, 1, _one_lake_transaction, _catalogue_of, tidy=_tidy_ducklake
+    ),
     "motherduck": Engine(("dbt.adapters.duckdb",), _motherduck),
     "snowflake": Engine(("snowflake.connector", "dbt.adapters.snowflake"), _snowflake),
     "bigquery": Engine(("google.cloud.bigquery", "dbt.adapters.bigquery"), _bigquery),

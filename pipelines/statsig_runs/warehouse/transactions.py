@@ -8,7 +8,7 @@ tests passed. Knows dbt's adapter, and not what is built.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import Any, ClassVar
 
@@ -30,8 +30,6 @@ class _OneConnection(PostgresConnectionManager):
 
     @classmethod
     def open(cls, connection: Connection) -> Connection:
-        if cls.session is None:
-            cls.session = super().open(connection).handle  # type: ignore[no-untyped-call]
         _execute(cls.session, f"savepoint {_SAVEPOINT}")
         connection.handle, connection.state = cls.session, ConnectionState.OPEN
         return connection
@@ -62,26 +60,31 @@ def _execute(session: Any, sql: str) -> None:
 
 
 @contextmanager
-def one_transaction() -> Iterator[None]:
+def one_transaction(server: Mapping[str, str], place: str) -> Iterator[None]:
     """Commit what dbt does inside when it is left without an error, and nothing of it otherwise.
 
-    dbt must use one thread.
+    dbt must use one thread. What its profile says of the connection does not count: it knows few options.
+
+    Args:
+        server: what to connect with, as the driver names it, credentials included.
+        place: where that is, for people.
 
     Raises:
-        StorageError: the server did not commit.
+        StorageError: the server cannot be reached, or did not commit.
     """
-    _OneConnection.session = None
+    try:
+        _OneConnection.session = psycopg2.connect(**server)
+    except psycopg2.Error as error:
+        raise StorageError(f"{place} cannot be reached: {error}\nThe marts are as they were.") from None
     PostgresAdapter.ConnectionManager = _OneConnection
     try:
         yield
-        if _OneConnection.session is not None:
-            _OneConnection.session.commit()
+        _OneConnection.session.commit()
     except psycopg2.Error as error:
         raise StorageError(
             f"The database did not take the models; the marts are as they were: {str(error).strip()}"
         ) from None
     finally:
         PostgresAdapter.ConnectionManager = PostgresConnectionManager
-        if _OneConnection.session is not None:
-            with closing(_OneConnection.session):  # what was not committed is rolled back
-                _OneConnection.session = None
+        with closing(_OneConnection.session):  # what was not committed is rolled back
+            _OneConnection.session = None

@@ -2,7 +2,8 @@
    table beside the one that is there, renames both and drops the old one with all that depends on it: grants, indexes and
    views of a team are gone, and readers wait. Here a table keeps its place: its rows are deleted and inserted, which no
    reader sees before the commit (of the whole build: `warehouse/transactions.py`). Only what no longer fits is made anew
-   by dbt. These count only where this is the root project: in a team's own project dbt's materializations are used. #}
+   by dbt. DuckLake's catalogue keeps a table of its own for each table that ever was, so there as well they keep their place.
+   These count only where this is the root project: in a team's own project dbt's materializations are used. #}
 
 {% materialization table, adapter='postgres' %}
     {%- set existing = load_cached_relation(this) -%}
@@ -22,9 +23,27 @@
 {% endmaterialization %}
 
 
+{% materialization table, adapter='duckdb' %}
+    {%- set existing = load_cached_relation(this) -%}
+    {%- if existing is not none and existing.is_table and adapter.is_ducklake(existing) -%}
+        {{ return(statsig_runs.refilled(existing, dbt.materialization_table_duckdb)) }}
+    {%- endif -%}
+    {{ return(dbt.materialization_table_duckdb()) }}
+{% endmaterialization %}
+
+
+{% materialization incremental, adapter='duckdb' %}
+    {%- set existing = load_cached_relation(this) -%}
+    {%- if existing is not none and existing.is_table and should_full_refresh() and adapter.is_ducklake(existing) -%}
+        {{ return(statsig_runs.refilled(existing, dbt.materialization_incremental_duckdb)) }}
+    {%- endif -%}
+    {{ return(dbt.materialization_incremental_duckdb()) }}
+{% endmaterialization %}
+
+
 {# Columns that are new are added; where one is gone or of another type, `otherwise` makes the table anew. #}
 {% macro refilled(existing, otherwise) -%}
-    {%- set fresh = make_temp_relation(existing) -%}
+    {%- set fresh = make_temp_relation(existing).include(database=false, schema=false).incorporate(type='table') -%}
     {%- do run_query(get_create_table_as_sql(True, fresh, sql)) -%}
     {%- set columns = adapter.get_columns_in_relation(fresh) -%}
     {%- set names = columns | map(attribute='name') | list -%}

@@ -2,6 +2,7 @@
     schema=var('mart_schema'),
     materialized='incremental',
     pre_hook="{{ statsig_runs.delete_changed_runs('int_judged_runs') }}",
+    **statsig_runs.by_day()
 ) }}
 
 with histories as (
