@@ -41,6 +41,7 @@ bench: $(VENV)/.dev  ## the benchmarks, each beside its peer
 	$(BIN)/python bench/fetch.py
 	$(BIN)/python bench/load.py
 	$(BIN)/python bench/models.py
+	$(BIN)/python bench/sync.py
 
 lock:  ## write the locked requirements anew, within the bounds of pyproject.toml; needs uv
 	uv pip compile pyproject.toml --all-extras --group dev $(LOCK) --output-file requirements/dev.txt
