@@ -31,7 +31,7 @@ ROOMS = [
         "tables",
         "whole_files",
     },
-    {"contract", "listing", "origin"},
+    {"contract", "kept", "listing", "origin"},
     {"api", "logs", "models", "settings"},
     {"dlt_context", "flatten", "pages", "readers"},
     {"fetch", "origins"},

@@ -58,7 +58,7 @@ def test_an_error_while_known_runs_are_looked_up_after_a_load_leaves_a_summary(
 
     def runs(known: Known, run_ids: Any, **options: Any) -> Any:
         asked.append(run_ids)
-        return fail(known) if len(asked) == 3 else look_up(known, run_ids, **options)  # the list's second page
+        return fail(known) if len(asked) == 4 else look_up(known, run_ids, **options)  # the list's third page
 
     monkeypatch.setattr(Known, "runs", runs)
     done = run_sync()

@@ -77,7 +77,7 @@ def refresh_page(warehouse: Warehouse) -> None:
     page = warehouse.published.report
     try:
         with reading(warehouse) as connection:
-            write_report(connection, page)
+            write_report(connection, page, kept=warehouse.state / "charts")
     except Exception as error:  # noqa: BLE001  the data is published: a page that fails must not take it back
         log.error("the page %s could not be written and is an older one: %s", page, error)  # noqa: TRY400
 

@@ -159,11 +159,11 @@ def _batches(
             if isinstance(outcome, Unread):
                 continue
             _log_refusal(outcome)
-            batch.append(outcome)
-            if len(batch) == BATCH_SIZE or time.monotonic() >= due:
+            if batch and (len(batch) == BATCH_SIZE or time.monotonic() >= due):
                 yield batch
                 watch.step("fetching")
                 batch, due = [], time.monotonic() + _BATCH_SECONDS
+            batch.append(outcome)
     except (ApiError, NotAuthorisedError) as error:
         failure = error
     if batch or not failure:

@@ -5,7 +5,6 @@
     renewal      the marts as of a fetch that found nothing new, without dbt
     dbt_project  dbt itself: one profile, one set of variables, its errors in our words
     manifest     the project as dbt has read it, kept between processes
-    kept         a file that counts whole, and for what it was made of
 
 Knows a database and the raw tables in it; knows neither the API nor the loader.
 """

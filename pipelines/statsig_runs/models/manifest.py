@@ -17,7 +17,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any, Final
 
-from statsig_runs.models.kept import keep, read_kept
+from statsig_runs.kept import keep, read_kept
 
 _READ_BY_DBT: Final = Path("target", "partial_parse.msgpack")
 """Where dbt leaves the manifest after it has read a project, below its state folder."""

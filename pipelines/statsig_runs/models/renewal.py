@@ -18,7 +18,7 @@ from uuid import uuid4
 
 import msgspec
 
-from statsig_runs.models.kept import keep, read_kept
+from statsig_runs.kept import keep, read_kept
 from statsig_runs.models.manifest import hashes_of
 from statsig_runs.packaged import packaged
 

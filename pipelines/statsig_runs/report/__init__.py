@@ -4,6 +4,7 @@
     reported  what the ingestion status said of rows, loads and failed runs
     words     numbers, times and names as text  (knows neither)
     grid, timeline, charts                      the three kinds of figure
+    drawings  charts as SVG, kept for the next page
     headline                                    the second sentence
     page, summary                               put together, and written whole or not at all
 

@@ -15,12 +15,13 @@ from datetime import timedelta
 from typing import Any, Final
 
 import pandas as pd
-import vl_convert
 
 from statsig_runs.readers.display import duration
 from statsig_runs.report import words
 
 Layer = dict[str, Any]
+Draw = Callable[[Layer], str]
+"""Gives the SVG of a specification."""
 
 WIDTH, HEIGHT = 300, 120
 _Y_LABELS: Final = 34
@@ -74,7 +75,7 @@ class Chart:
     rows: list[tuple[float, str, list[str]]]
 
 
-def draw_outcomes(frame: pd.DataFrame, *, is_weekly: bool) -> list[Chart]:
+def draw_outcomes(frame: pd.DataFrame, draw: Draw, *, is_weekly: bool) -> list[Chart]:
     """Runs by outcome, error rates, retries and recoveries; `frame` has a row per day or week."""
     frame = _place(frame, is_weekly=is_weekly)
     kinds = {
@@ -85,6 +86,7 @@ def draw_outcomes(frame: pd.DataFrame, *, is_weekly: bool) -> list[Chart]:
         "in_progress": ("busy", "in progress"),
     }
     volume = _finish(
+        draw,
         _stack(frame, {kind: colour for kind, (colour, _) in kinds.items()}),
         frame,
         "Runs by outcome",
@@ -93,6 +95,7 @@ def draw_outcomes(frame: pd.DataFrame, *, is_weekly: bool) -> list[Chart]:
     )
     rates = {"any_error_rate": "warn", "final_error_rate": "bad"}
     errors = _finish(
+        draw,
         _lines(frame, rates, lowest_top=0.1, axis_format=".0%"),
         frame,
         "Error rate",
@@ -106,6 +109,7 @@ def draw_outcomes(frame: pd.DataFrame, *, is_weekly: bool) -> list[Chart]:
         say=words.percent,
     )
     retries = _finish(
+        draw,
         _lines(frame, {"retries": "busy", "recovered": "mended"}, lowest_top=_SMALLEST_TOP),
         frame,
         "Retries and recoveries",
@@ -115,7 +119,7 @@ def draw_outcomes(frame: pd.DataFrame, *, is_weekly: bool) -> list[Chart]:
     return [volume, errors, retries]
 
 
-def draw_duration(frame: pd.DataFrame, title: str, *, is_weekly: bool) -> Chart:
+def draw_duration(frame: pd.DataFrame, title: str, draw: Draw, *, is_weekly: bool) -> Chart:
     """p50 and p95 of one stage; `frame` has a row per day or week with seconds."""
     frame = _place(frame, is_weekly=is_weekly)
     longest = float(frame["p95"].max())
@@ -125,6 +129,7 @@ def draw_duration(frame: pd.DataFrame, title: str, *, is_weekly: bool) -> Chart:
     frame["low"], frame["high"] = frame["p50"] / seconds, frame["p95"] / seconds
     band = _layer({"type": "area", "color": "var(--busy)", "opacity": 0.13}, y=_quantity("low"), y2={"field": "high"})
     return _finish(
+        draw,
         [band, *_lines(frame, {"high": "busy", "low": "ink"}, lowest_top=1)],
         frame,
         title,
@@ -135,7 +140,7 @@ def draw_duration(frame: pd.DataFrame, title: str, *, is_weekly: bool) -> Chart:
     )
 
 
-def draw_rows(frame: pd.DataFrame, source: str) -> Chart:
+def draw_rows(frame: pd.DataFrame, source: str, draw: Draw) -> Chart:
     """Rows of one source by date; `frame` has a row per day with `rows`, `expected`, `drop`, `empty` and `loads`."""
     frame = _place(frame, is_weekly=False)
     frame["usual"] = frame["rows"].where(frame["drop"] == 0).fillna(0)
@@ -158,6 +163,7 @@ def draw_rows(frame: pd.DataFrame, source: str) -> Chart:
         bars.append(_layer(line, y=_quantity("expected")))
         keys.append(("ink dashed", "usual on that weekday"))
     return _finish(
+        draw,
         bars,
         frame,
         source,
@@ -233,6 +239,7 @@ def _y_axis(**chosen: Any) -> Layer:
 
 
 def _finish(
+    draw: Draw,
     layers: list[Layer],
     frame: pd.DataFrame,
     title: str,
@@ -253,7 +260,17 @@ def _finish(
         layer["encoding"]["x"] = {"field": begin, "type": "temporal", "scale": scale, "axis": axis}
     # numbers only: what is not needed to draw does not enter the drawing
     numbers = frame.select_dtypes("number").astype(object).where(frame.select_dtypes("number").notna(), None)
-    svg = _to_svg({"layer": layers, "data": {"values": numbers.to_dict("records")}, "width": WIDTH, "height": HEIGHT})
+    svg = _trim(
+        draw(
+            {
+                "layer": layers,
+                "data": {"values": numbers.to_dict("records")},
+                "width": WIDTH,
+                "height": HEIGHT,
+                "config": _CONFIG,
+            }
+        )
+    )
     total, left = (float(found[1]) if (found := part.search(svg)) else 0.0 for part in (_VIEW, _ROOT))
     counts = {"runs", "finished"}
     rows = [
@@ -268,7 +285,6 @@ def _finish(
     return Chart(title, note, svg, round(left / total, 4), round(WIDTH / total, 4), keys, ["", *columns.values()], rows)
 
 
-def _to_svg(chart: Layer) -> str:
+def _trim(svg: str) -> str:
     """The drawing without what the page sets itself, and silent: its table speaks for it."""
-    drawn = vl_convert.vegalite_to_svg({**chart, "config": _CONFIG})
-    return _FRACTION.sub(r"\1", _NOISE.sub("", drawn))
+    return _FRACTION.sub(r"\1", _NOISE.sub("", svg))

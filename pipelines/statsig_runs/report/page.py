@@ -20,6 +20,7 @@ from statsig_runs.readers.health import HEALTH_WORDS
 from statsig_runs.readers.published import Row
 from statsig_runs.readers.sentence import as_text, build_sentence, open_error, say_dates
 from statsig_runs.report import words
+from statsig_runs.report.drawings import Drawings
 from statsig_runs.report.frames import Marts, read_marts, read_timelines
 from statsig_runs.report.grid import build_grid, build_overdue, say_day
 from statsig_runs.report.headline import build_flight_sentence
@@ -31,6 +32,8 @@ from statsig_runs.whole_files import write_whole
 if TYPE_CHECKING:
     import duckdb
 
+    from statsig_runs.report.charts import Draw
+
 PAGE_BYTES: Final = 1_950_000
 """What the page may weigh; timelines of failed runs get what the rest leaves over, the newest first."""
 SOURCES: Final = 200
@@ -40,12 +43,13 @@ STAGE_ORDER: Final = ["", "queue", "download", "metrics", "pulse"]
 STAGE_CHARTS: Final = 8
 
 
-def write_report(connection: duckdb.DuckDBPyConnection, output: Path) -> Path:
+def write_report(connection: duckdb.DuckDBPyConnection, output: Path, kept: Path | None = None) -> Path:
     """Write the page of the published marts, whole or not at all.
 
     Args:
         connection: of `readers.published.reading`.
         output: the HTML file to write; its folder is created.
+        kept: a file for the drawings, which the next page is given again.
 
     Returns:
         The file written.
@@ -54,6 +58,7 @@ def write_report(connection: duckdb.DuckDBPyConnection, output: Path) -> Path:
         OSError: the file cannot be written; an older one is still there.
     """
     marts = read_marts(connection)
+    drawings = Drawings(kept)
     environment = make_environment()
     template = environment.get_template("page.html.j2")
     style, script = _asset("page.css"), _asset("page.js")
@@ -72,9 +77,10 @@ def write_report(connection: duckdb.DuckDBPyConnection, output: Path) -> Path:
         "overdue": build_overdue(marts.sources, marts.as_of.year) if marts.as_of else [],
         "day": _day(marts),
         "shares": build_shares(marts.stage_medians),
-        **_charts(marts),
-        **_volumes(read_volumes(connection, marts)),
+        **_charts(marts, drawings.draw),
+        **_volumes(read_volumes(connection, marts), drawings.draw),
     }
+    drawings.keep()
     runs = {run["run_id"]: run for of in (marts.last_runs, marts.slowest, marts.most_retried) for run in of}
     runs |= {run["run_id"]: run for run in marts.failed_runs if run["run_id"] not in runs}
     attempts, buckets = map(group_rows, read_timelines(connection, list(runs)))
@@ -115,7 +121,7 @@ def _day(marts: Marts) -> str:
     return next(starmap(say_day, ends), "")
 
 
-def _charts(marts: Marts) -> dict[str, Any]:
+def _charts(marts: Marts, draw: Draw) -> dict[str, Any]:
     """Charts as a page wants them; nothing to draw before the first run."""
     if marts.as_of is None or marts.outcomes.empty:
         return {"outcome_charts": [], "duration_charts": [], "more_stages": 0, "is_open": False}
@@ -127,24 +133,25 @@ def _charts(marts: Marts) -> dict[str, Any]:
         charts.draw_duration(
             marts.durations[marts.durations["stage"] == stage].copy(),
             words.shorten(stage.capitalize(), 30) or "Whole run",
+            draw,
             is_weekly=marts.is_weekly,
         )
         for stage in stages
     ]
     return {
-        "outcome_charts": charts.draw_outcomes(marts.outcomes, is_weekly=marts.is_weekly),
+        "outcome_charts": charts.draw_outcomes(marts.outcomes, draw, is_weekly=marts.is_weekly),
         "duration_charts": durations,
         "more_stages": len(present) - len(stages),
         "is_open": marts.as_of.date() < marts.outcomes["period"].max().date() + timedelta(7 if marts.is_weekly else 1),
     }
 
 
-def _volumes(volumes: Volumes | None) -> dict[str, Any]:
+def _volumes(volumes: Volumes | None, draw: Draw) -> dict[str, Any]:
     if volumes is None:
         return {"volumes": None}
     from statsig_runs.report import charts
 
-    drawn = [charts.draw_rows(frame, words.shorten(source, 40)) for source, frame in volumes.frames.items()]
+    drawn = [charts.draw_rows(frame, words.shorten(source, 40), draw) for source, frame in volumes.frames.items()]
     return {"volumes": volumes, "volume_charts": drawn, "loads": say_loads(volumes)}
 
 
