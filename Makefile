@@ -16,7 +16,10 @@ LOCK := --universal --python-version 3.11 --generate-hashes --no-annotate --no-h
 # in as many processes as there are cores, a file in one of them; in the order of the files: the long ones come early
 PYTEST := $(BIN)/pytest -n logical --dist loadfile --no-loadscope-reorder
 
-.PHONY: help demo test test-engines test-superset bench lock clean
+PYTHONS := python3.12 python3.13
+QUICK := tests/api tests/test_contract.py tests/test_fetch.py tests/test_package.py tests/test_redact.py tests/test_settings.py tests/warehouse/test_source.py
+
+.PHONY: help demo test test-engines test-superset test-pythons smoke bench lock clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +40,17 @@ test-superset: $(VENV)/.dev  ## the dashboard in a Superset of its own, in a bro
 	-$(MAKE) $(VENV)/.superset
 	$(BIN)/pytest tests/superset
 
+test-pythons:  ## the smoke test with each other Python that is promised, if it is there
+	@for python in $(PYTHONS); do \
+	    if $$python -c '' 2>/dev/null; \
+	    then $(MAKE) --no-print-directory PYTHON=$$python VENV=.venv-$$python smoke || exit 1; \
+	    else echo "$$python is not installed: skipped"; fi; \
+	done
+
+smoke: $(VENV)/.dev  ## some quick tests, and the demo
+	$(BIN)/pytest -q $(QUICK)
+	cd $(VENV) && bin/statsig-runs demo
+
 bench: $(VENV)/.dev  ## the benchmarks, each beside its peer
 	$(BIN)/python bench/fetch.py
 	$(BIN)/python bench/load.py
@@ -50,7 +64,7 @@ lock:  ## write the locked requirements anew, within the bounds of pyproject.tom
 	uv pip compile requirements/superset.in $(LOCK) --output-file requirements/superset.txt
 
 clean:  ## remove the environment and what was built
-	rm -rf $(VENV) build dist
+	rm -rf $(VENV) $(VENV)-* build dist
 
 $(BIN)/python:
 ifeq ($(UV),)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import re
 import sys
 from datetime import UTC, datetime
@@ -63,7 +64,7 @@ def main() -> NoReturn:
     prepare()
     collect_rarely()
     try:
-        cli(standalone_mode=False)
+        cli(standalone_mode=False, color=False if os.environ.get("NO_COLOR") else None)  # click does not look for it
     except click.exceptions.Exit as leaving:
         sys.exit(leaving.exit_code)
     except click.Abort:
