@@ -153,7 +153,7 @@ def _install_extensions(catalogue: str) -> None:
 def _one_transaction(config: Any) -> AbstractContextManager[None]:
     from statsig_runs.warehouse.transactions import one_transaction
 
-    return one_transaction(_server_of(config), _postgres(config)[0])
+    return one_transaction(_server_of(config))
 
 
 def _one_lake_transaction(_: Any) -> AbstractContextManager[None]:

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 import psycopg2
 from dbt.adapters.contracts.connection import Connection, ConnectionState
+from dbt.adapters.exceptions.connection import FailedToConnectError
 from dbt.adapters.postgres.connections import PostgresConnectionManager
 from dbt.adapters.postgres.impl import PostgresAdapter
 from psycopg2.extensions import TRANSACTION_STATUS_INERROR
@@ -26,10 +27,16 @@ _SAVEPOINT = "statsig_runs_model"
 class _OneConnection(PostgresConnectionManager):
     """Gives dbt the same connection each time that it opens one."""
 
+    server: ClassVar[Mapping[str, str]] = {}
     session: ClassVar[Any] = None
 
     @classmethod
     def open(cls, connection: Connection) -> Connection:
+        if cls.session is None:
+            try:
+                cls.session = psycopg2.connect(**cls.server)
+            except psycopg2.Error as error:
+                raise FailedToConnectError(str(error)) from None
         _execute(cls.session, f"savepoint {_SAVEPOINT}")
         connection.handle, connection.state = cls.session, ConnectionState.OPEN
         return connection
@@ -60,31 +67,29 @@ def _execute(session: Any, sql: str) -> None:
 
 
 @contextmanager
-def one_transaction(server: Mapping[str, str], place: str) -> Iterator[None]:
+def one_transaction(server: Mapping[str, str]) -> Iterator[None]:
     """Commit what dbt does inside when it is left without an error, and nothing of it otherwise.
 
     dbt must use one thread. What its profile says of the connection does not count: it knows few options.
 
     Args:
         server: what to connect with, as the driver names it, credentials included.
-        place: where that is, for people.
 
     Raises:
-        StorageError: the server cannot be reached, or did not commit.
+        StorageError: the server did not commit.
     """
-    try:
-        _OneConnection.session = psycopg2.connect(**server)
-    except psycopg2.Error as error:
-        raise StorageError(f"{place} cannot be reached: {error}\nThe marts are as they were.") from None
+    _OneConnection.server, _OneConnection.session = server, None
     PostgresAdapter.ConnectionManager = _OneConnection
     try:
         yield
-        _OneConnection.session.commit()
+        if _OneConnection.session is not None:
+            _OneConnection.session.commit()
     except psycopg2.Error as error:
         raise StorageError(
             f"The database did not take the models; the marts are as they were: {str(error).strip()}"
         ) from None
     finally:
         PostgresAdapter.ConnectionManager = PostgresConnectionManager
-        with closing(_OneConnection.session):  # what was not committed is rolled back
-            _OneConnection.session = None
+        if _OneConnection.session is not None:
+            with closing(_OneConnection.session):  # what was not committed is rolled back
+                _OneConnection.session = None
