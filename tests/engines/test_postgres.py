@@ -23,6 +23,7 @@ from statsig_runs.simulator import Simulator
 from statsig_runs.simulator.sample_runs import generate_runs
 from statsig_runs.warehouse import Warehouse, open_warehouse
 from tests.engines.conftest import read_duckdb
+from tests.support.killed_build import load_and_die
 from tests.support.lock_holder import held_elsewhere
 from tests.support.odd_times import odd_runs
 from tests.support.polling import Polled, look, polled_moments, polling
@@ -299,6 +300,22 @@ def test_a_sync_that_finds_nothing_new_leaves_what_a_full_refresh_would(database
     assert refreshed.code == 0, refreshed.err
     assert differences(marts, lambda mart: read(database, mart, "statsig_renewed")) == {}
     assert workplace.query("from statsig_renewed.fct_runs order by run_id") == copied
+
+
+def test_a_killed_build_leaves_the_marts_of_the_one_before_and_the_next_makes_up_for_it(
+    database: str, duckdb_marts: dict[str, Table], tmp_path: Path
+) -> None:
+    warehouse = warehouse_of(tmp_path, "killed")
+    sync(warehouse, [EARLIER])
+
+    load_and_die(warehouse.database, "killed", "postgres", after="fct_runs")
+    columns, rows = read(database, "fct_runs", "statsig_killed")
+    left = {row[columns.index("fetched_at")] for row in rows}
+    sync(warehouse, [NOW])
+
+    assert left == {EARLIER}
+    found = differences(duckdb_marts, lambda mart: read(database, mart, "statsig_killed"))
+    assert set(found) <= {"fct_loads"}  # the records of these loads have other numbers
 
 
 def test_a_second_machine_ends_with_75_until_the_first_is_done_or_dead(database: str, tmp_path: Path) -> None:
