@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -9,10 +10,15 @@ from pathlib import Path
 
 import dlt
 import pytest
+from dlt.destinations.exceptions import DatabaseTransientException
+from dlt.destinations.impl.duckdb.duck import DuckDbCopyJob
 
 from statsig_runs.errors import StorageError
 from statsig_runs.plan import Gap, Progress
 from statsig_runs.schemas import Schemas
+from statsig_runs.simulator.sample_messages import tell_messages
+from statsig_runs.simulator.sample_runs import generate_runs
+from statsig_runs.status_messages.message import read_message
 from statsig_runs.warehouse.loader import Loader
 from tests.support.one_run import NOW
 
@@ -100,3 +106,25 @@ def test_a_database_that_cannot_be_opened_at_all_is_named_with_what_to_do(
     with pytest.raises(StorageError, match=r"not a valid DuckDB database file(.|\n)*run the same command again"):
         loader.repair()
     assert len(waits) == 3
+
+
+def test_a_copy_that_was_reported_as_failed_and_is_made_again_brings_no_message_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As DuckDB does on a full disk, where the commit is written and the checkpoint after it fails."""
+    copy, failed = DuckDbCopyJob.run, set[str]()
+
+    def run(job: DuckDbCopyJob) -> None:
+        copy(job)
+        name = job.job_file_info().file_id
+        if name not in failed:
+            failed.add(name)
+            raise DatabaseTransientException(OSError("No space left on device"))
+
+    monkeypatch.setattr(DuckDbCopyJob, "run", run)
+    messages = [tell_messages(each)[0] for each in generate_runs(3, seed=1, until=NOW)]
+    loader = Loader(dlt.destinations.duckdb(str(tmp_path / "runs.duckdb")), Schemas.of_project(), tmp_path / "state")
+    loader.load([read_message(json.dumps(each).encode(), fetched_at=NOW) for each in messages], Progress())
+    assert failed
+    loaded = loader.database.query("select message_hash from statsig_raw.ingestion_status_messages") or []
+    assert len(loaded) == len(set(loaded)) == 3
