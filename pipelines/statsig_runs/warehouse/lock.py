@@ -136,8 +136,7 @@ def file_lock(file: Path, schema: str, place: str) -> Iterator[None]:
 
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(file.with_name(f"{file.name}.{schema}.lock"))
-        lock.acquire(timeout=0)
+        held = FileLock(file.with_name(f"{file.name}.{schema}.lock")).acquire(timeout=0)
     except Timeout:
         raise AlreadyRunningError(
             f"Another statsig-runs works on {place}, schema {schema}, from another place. "
@@ -145,8 +144,7 @@ def file_lock(file: Path, schema: str, place: str) -> Iterator[None]:
         ) from None
     except OSError as error:
         raise StorageError(f"{place} cannot be locked: {error}\nNothing was changed.") from None
-    with lock:
-        lock.release()  # entering has taken it a second time
+    with held:
         yield
 
 
