@@ -192,9 +192,7 @@ def split(outcomes: Iterable[Outcome | Message], superseded: Iterable[AcceptedRu
 
 
 def _table(run_batches: DltResource, table: tables.Table, *, keeps_first: bool) -> DltResource:
-    # a message is loaded once: should a copy that was reported as failed be made again, dlt tells its rows by this key
-    is_loaded_once = table.name in tables.STATUS_TABLES
-    is_kept = keeps_first and is_loaded_once
+    is_kept = keeps_first and table.name in tables.STATUS_TABLES
 
     def pick(batch: dict[str, pa.Table]) -> Iterator[pa.Table]:
         yield batch[table.name]
@@ -205,7 +203,7 @@ def _table(run_batches: DltResource, table: tables.Table, *, keeps_first: bool) 
         name=table.name,
         write_disposition={"disposition": "merge", "strategy": "insert-only" if is_kept else "delete-insert"},
         merge_key=None if is_kept else list(table.replaced_by),
-        primary_key=list(table.key) if is_loaded_once else None,
+        primary_key=list(table.key) if is_kept else None,
         columns={tables.TOMBSTONE: {"hard_delete": True}} if table.may_be_empty else None,
     )
     return resource

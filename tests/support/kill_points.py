@@ -46,6 +46,7 @@ class Ended:
 class _KillPoint:
     folder: Path
     number: int
+    before: str
     torn: bool
     done: list[str]
 
@@ -59,26 +60,29 @@ class _KillPoint:
         if path.is_absolute() and not path.is_relative_to(self.folder):  # what is removed by folder has its name only
             return
         self.done.append(f"{event} {path}")
-        if len(self.done) == self.number:
+        if len(self.done) == self.number or (self.before and self.before in str(arguments)):
             self.number = 0
             if self.torn and event == "open":
                 os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC))
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def run(work: Callable[[Path], Any], folder: Path, *, kill_at: int = 0, torn: bool = False) -> Ended:
+def run(
+    work: Callable[[Path], Any], folder: Path, *, kill_at: int = 0, kill_before: str = "", torn: bool = False
+) -> Ended:
     """Do the work on a folder in another process.
 
     Args:
         work: a function of a module, which is given the folder.
         folder: operations elsewhere do not count.
         kill_at: the number of the operation to be killed at, from 1; 0 for none.
+        kill_before: a part of a path; the process is killed at the first operation on, or to, such a file.
         torn: see the module.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_PRELOADED)
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(work, folder, kill_at, torn, sender))
+    process = context.Process(target=_work, args=(work, folder, kill_at, kill_before, torn, sender))
     process.start()
     sender.close()
     try:
@@ -90,8 +94,10 @@ def run(work: Callable[[Path], Any], folder: Path, *, kill_at: int = 0, torn: bo
     return Ended(process.exitcode, answer, error, operations)
 
 
-def _work(work: Callable[[Path], Any], folder: Path, kill_at: int, torn: bool, sender: Connection) -> None:
-    point = _KillPoint(folder, kill_at, torn, [])
+def _work(
+    work: Callable[[Path], Any], folder: Path, kill_at: int, kill_before: str, torn: bool, sender: Connection
+) -> None:
+    point = _KillPoint(folder, kill_at, kill_before, torn, [])
     sys.addaudithook(point)
     try:
         sender.send((work(folder), "", tuple(point.done)))

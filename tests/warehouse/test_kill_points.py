@@ -139,3 +139,14 @@ def test_a_load_that_was_killed_at_a_file_operation_is_made_good_by_the_next(
             found.append((number, torn, whole.operations[number - 1], problem))
         shutil.rmtree(folder)
     assert found == []
+
+
+def test_a_copy_that_was_committed_when_the_load_was_killed_brings_no_row_twice(
+    undisturbed: tuple[Ended, dict[str, list[str]]], synced_once: Path, tmp_path: Path
+) -> None:
+    """dlt notes that a copy has ended when it is committed, so between the two it would be made once more."""
+    folder = copy(synced_once, tmp_path)
+    assert run(second_sync, folder, kill_before="/.pending_transitions/").code == KILLED
+    assert run(repair, folder).answer == (AFTER, False)
+    loaded = contents(database(folder), without="_dlt.*")
+    assert [table for table, rows in undisturbed[1].items() if rows != loaded[table]] == ["statsig_raw.sync_loads"]

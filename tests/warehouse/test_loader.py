@@ -13,14 +13,17 @@ import pytest
 from dlt.destinations.exceptions import DatabaseTransientException
 from dlt.destinations.impl.duckdb.duck import DuckDbCopyJob
 
+from statsig_runs.dlt_context import own_names_only
 from statsig_runs.errors import StorageError
 from statsig_runs.plan import Gap, Progress
 from statsig_runs.schemas import Schemas
 from statsig_runs.simulator.sample_messages import tell_messages
 from statsig_runs.simulator.sample_runs import generate_runs
 from statsig_runs.status_messages.message import read_message
+from statsig_runs.tables import BATCH_TABLES
 from statsig_runs.warehouse.loader import Loader
 from tests.support.one_run import NOW
+from tests.support.warehouse_of_runs import accept
 
 FAR = Progress(as_of=NOW, gaps=(Gap(2, NOW, below=("c",), is_bad=True),), leftover=("a", "b"), failed=("d",))
 
@@ -108,7 +111,7 @@ def test_a_database_that_cannot_be_opened_at_all_is_named_with_what_to_do(
     assert len(waits) == 3
 
 
-def test_a_copy_that_was_reported_as_failed_and_is_made_again_brings_no_message_twice(
+def test_a_copy_that_was_reported_as_failed_and_is_made_again_brings_no_row_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As DuckDB does on a full disk, where the commit is written and the checkpoint after it fails."""
@@ -122,9 +125,14 @@ def test_a_copy_that_was_reported_as_failed_and_is_made_again_brings_no_message_
             raise DatabaseTransientException(OSError("No space left on device"))
 
     monkeypatch.setattr(DuckDbCopyJob, "run", run)
-    messages = [tell_messages(each)[0] for each in generate_runs(3, seed=1, until=NOW)]
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    runs = generate_runs(3, seed=1, until=NOW)
+    messages = [read_message(json.dumps(tell_messages(each)[0]).encode(), fetched_at=NOW) for each in runs]
     loader = Loader(dlt.destinations.duckdb(str(tmp_path / "runs.duckdb")), Schemas.of_project(), tmp_path / "state")
-    loader.load([read_message(json.dumps(each).encode(), fetched_at=NOW) for each in messages], Progress())
-    assert failed
-    loaded = loader.database.query("select message_hash from statsig_raw.ingestion_status_messages") or []
-    assert len(loaded) == len(set(loaded)) == 3
+    with own_names_only():
+        loader.load([*(accept(each, NOW) for each in runs), *messages], Progress())
+
+    assert len(failed) == len(BATCH_TABLES)
+    for table, key in (("ingestion_runs", "run_id"), ("ingestion_status_messages", "message_hash")):
+        loaded = loader.database.query(f"select {key} from statsig_raw.{table}") or []
+        assert len(loaded) == len(set(loaded)) == 3

@@ -15,6 +15,7 @@ from typing import Final
 
 import tenacity
 from dlt.destinations.exceptions import DatabaseException, DestinationConnectionError
+from dlt.load.exceptions import LoadClientJobRetry
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from statsig_runs.errors import StorageError
@@ -66,6 +67,19 @@ CONNECTING: Final = tenacity.Retrying(
     reraise=True,
 )
 """Four times within seconds: a server may be restarting, and two first syncs may create the same catalogue."""
+
+
+def _is_worth_another_try(error: BaseException) -> bool:
+    return any(isinstance(cause, LoadClientJobRetry) for cause in _causes(error))
+
+
+COPYING: Final = tenacity.Retrying(
+    retry=tenacity.retry_if_exception(_is_worth_another_try),
+    wait=tenacity.wait_random_exponential(multiplier=0.5, max=4),
+    stop=tenacity.stop_after_attempt(5),
+    reraise=True,
+)
+"""Five times, where dlt holds that an error may pass. dlt would try again at once, whatever the first try has left."""
 
 
 def is_outage(error: BaseException, work: Path) -> bool:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import dlt
 import pyarrow as pa
-from dlt.common.destination.client import WithStateSync
+from dlt.common.destination.client import WithStagingDataset, WithStateSync
+from dlt.common.storages.load_package import ParsedLoadJobFileName
 from dlt.common.time import increasing_precise_time
 
 from statsig_runs.contract import AcceptedRun
@@ -20,7 +21,7 @@ from statsig_runs.source import loaded_batch
 from statsig_runs.status_messages import StatusProgress
 from statsig_runs.tables import NUMBER, REAL, SYNC_LOADS, TEXT, TIMESTAMP
 from statsig_runs.warehouse.database import SqlDatabase
-from statsig_runs.warehouse.failures import CONNECTING, cause_of, is_outage, translated
+from statsig_runs.warehouse.failures import CONNECTING, COPYING, cause_of, is_outage, translated
 from statsig_runs.warehouse.known import Known
 from statsig_runs.warehouse.workfolder import WorkFolder
 
@@ -36,6 +37,8 @@ log = logging.getLogger(__name__)
 
 PIPELINE: Final = "statsig_runs"
 _SOURCE: Final = "statsig_ingestion"
+_STATEMENTS: Final = frozenset({"sql", "reference"})
+"""Formats of the jobs that merge what was copied: each is one transaction, and may be made again."""
 _DATA_TYPES: Final[dict[pa.DataType, Any]] = {TEXT: "text", TIMESTAMP: "timestamp", NUMBER: "bigint", REAL: "double"}
 """What dlt calls the types of columns."""
 
@@ -163,7 +166,28 @@ class Loader:
     def _push(self) -> None:
         self.pipeline.normalize()
         self._work.merge()
-        self.pipeline.load()
+        for attempt in COPYING:
+            with attempt:
+                self._empty_begun()
+                self.pipeline.load()
+
+    def _empty_begun(self) -> None:
+        """Empty the staging tables whose copy was begun and is not known to have ended.
+
+        It may have been committed all the same: before a kill, or on a full disk. dlt makes it again, and without this
+        every row would be there twice.
+        """
+        packages = self.pipeline._get_load_storage().normalized_packages
+        for load_id in self.pipeline.list_normalized_load_packages():
+            begun = [ParsedLoadJobFileName.parse(file) for file, _ in packages.list_retried_new_jobs(load_id)]
+            copied = {job.table_name for job in begun if job.file_format not in _STATEMENTS}
+            if not copied:
+                continue
+            with self.pipeline.destination_client(packages.load_schema(load_id).name) as client:
+                if isinstance(client, WithStagingDataset):
+                    staged = [table for table in copied if client.should_load_data_to_staging_dataset(table)]
+                    with client.with_staging_dataset() as staging:
+                        staging.initialize_storage(truncate_tables=staged)
 
     def note(self, load: dict[str, Any]) -> None:
         """Complete the row that `record` wrote, with what became known after it."""
