@@ -40,7 +40,7 @@ def test_the_marts_are_right_with(folder: Path, state: str, runs: list):
     database = folder / state / "statsig_runs.duckdb"
     actual = warehouse.build_by_sql(database, runs)
     expected = oracle.build_marts(runs)
-    for mart in oracle.KEYS:
+    for mart in oracle.MARTS:
         assert warehouse.differences(mart, expected[mart], actual[mart]) == []
     if not runs:
         assert all(rows == [] for rows in actual.values())
@@ -83,7 +83,7 @@ def test_a_word_added_to_the_catalogue_changes_the_runs_that_were_built_before(
     assert (taught["outcome"], taught["download_seconds"], taught["error_count"]) == ("succeeded", 60.0, 0)
     words = {"no_data": ("download", "complete"), "metrics_error": ("metrics", "complete")}
     expected = oracle.build_marts(fetched, oracle.Settings(catalogue=words))
-    for mart in oracle.KEYS:
+    for mart in oracle.MARTS:
         assert warehouse.differences(mart, expected[mart], after[mart]) == []
 
 
@@ -104,5 +104,5 @@ def test_runs_that_nobody_fetched_again_change_with_the_final_status_of_their_so
         outcomes = {row["run_id"]: (row["outcome"], row["effective_outcome"]) for row in marts["fct_runs"]}
         assert outcomes["Events 2024-02-22"] == (outcome, outcome)
         expected = oracle.build_marts(known)
-        for mart in oracle.KEYS:
+        for mart in oracle.MARTS:
             assert warehouse.differences(mart, expected[mart], marts[mart]) == []

@@ -73,7 +73,7 @@ def read_again(path: Path, world: generated_runs.World, later: timedelta) -> gen
 def assert_marts_are(world: generated_runs.World, path: Path, messages: list[Any]) -> None:
     expected = oracle.build_marts(world, oracle.Settings(), warehouse.message_rows(messages))
     actual = warehouse.read_marts(path)
-    found = [line for mart in oracle.KEYS for line in warehouse.differences(mart, expected[mart], actual[mart])]
+    found = [line for mart in oracle.MARTS for line in warehouse.differences(mart, expected[mart], actual[mart])]
     assert not found, warehouse.explain(found, world)
 
 

@@ -12,30 +12,18 @@ from tests.oracle import aggregates, facts, findings, freshness, health, reports
 from tests.oracle.facts import Row
 from tests.oracle.runs import read_runs
 from tests.oracle.vocabulary import Settings
+from tests.support import marts
 
-KEYS = {
-    "fct_runs": ("run_id",),
-    "fct_run_stages": ("run_id", "stage"),
-    "fct_source_date_stages": ("run_id", "source", "date_stamp", "stage"),
-    "fct_stage_attempts": ("level", "run_id", "source", "date_stamp", "stage", "attempt_number"),
-    "fct_source_dates": ("run_id", "source", "date_stamp"),
-    "agg_daily": ("created_date", "trigger"),
-    "agg_source_daily": ("created_date", "source"),
-    "agg_stage_daily": ("created_date", "stage"),
-    "fct_date_freshness": ("source", "date_stamp"),
-    "fct_source_date_reports": ("source", "date_stamp"),
-    "source_status": ("source",),
-    "fct_in_flight_runs": ("run_id",),
-    "dq_findings": ("finding", "run_id", "source", "date_stamp"),
-}
+__all__ = ["MARTS", "Row", "Settings", "build_marts"]
 
-__all__ = ["KEYS", "Row", "Settings", "build_marts"]
+MARTS = tuple(name for name in marts.MARTS if name != "fct_loads")
+"""The marts that `build_marts` makes: all but the loads, which no payload tells of."""
 
 
 def build_marts(
     fetched: Iterable[tuple[dict, datetime]], settings: Settings | None = None, messages: Iterable[Row] = ()
 ) -> dict[str, list[Row]]:
-    """All marts but `fct_loads`, by name, as lists of rows in no particular order.
+    """`MARTS`, by name, as lists of rows in no particular order.
 
     Args:
         fetched: each run's latest payload (the API's `data` object) and when it was last fetched (UTC).

@@ -17,15 +17,12 @@ from datetime import datetime, timedelta
 from threading import Event, Thread
 from typing import Any
 
+from tests.support.marts import MARTS
 from tests.support.two_syncs import NOW
 
 log = logging.getLogger(__name__)
 
-NEVER_EMPTY = (
-    *("fct_runs", "fct_run_stages", "fct_source_dates", "fct_source_date_stages", "fct_stage_attempts"),
-    *("fct_date_freshness", "fct_source_date_reports", "source_status", "dq_findings", "fct_loads"),
-    *("agg_daily", "agg_source_daily", "agg_stage_daily"),
-)
+NEVER_EMPTY = [mart for mart in MARTS if mart != "fct_in_flight_runs"]
 AGREEING = {
     "runs": ("select count(*) from {0}.fct_runs", "select sum(run_count) from {0}.agg_daily"),
     "buckets": ("select count(*) from {0}.fct_source_dates", "select sum(bucket_count) from {0}.agg_source_daily"),

@@ -22,11 +22,10 @@ from statsig_runs.simulator.sample_runs import generate_runs, runs_as_of
 from statsig_runs.status_messages.message import Message, read_message
 from statsig_runs.warehouse import Warehouse
 from statsig_runs.warehouse.loader import Loader
-from tests import oracle
 from tests.support.generated_messages import messages_about
+from tests.support.marts import MARTS
 from tests.support.odd_times import odd_runs
 
-MARTS = (*oracle.KEYS, "fct_loads")
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 EARLIER = NOW - timedelta(hours=30)
 

@@ -6,8 +6,10 @@
 ) }}
 
 -- Written last: a run is recorded as modelled only when every table that holds rows of it was built.
--- depends_on: {{ ref('fct_stage_attempts') }}, {{ ref('fct_run_stages') }}, {{ ref('fct_source_date_stages') }}
--- depends_on: {{ ref('int_implausible_times') }}, {{ ref('fct_source_dates') }}, {{ ref('fct_runs') }}, {{ ref('dq_findings') }}
+-- depends_on: {{ ref('int_implausible_times') }}
+{%- for mart in marts_of_runs() %}
+-- depends_on: {{ ref(mart) }}
+{%- endfor %}
 {% if var('records_builds') %}-- depends_on: {{ ref('int_built_runs') }}{% endif %}
 
 with changed_runs as (
