@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from statsig_runs.api.client import BASE_URL, RATE_LIMITS
+from statsig_runs.api.client import BASE_URL
 from statsig_runs.errors import ConfigurationError
 from statsig_runs.packaged import packaged
 from statsig_runs.settings import Checks, Settings, SourceChecks, load_settings, packaged_defaults
@@ -233,7 +233,7 @@ def test_every_setting_but_the_secrets_has_its_default_in_the_packaged_file() ->
 
 def test_the_client_and_the_models_have_the_same_defaults_when_they_are_used_alone() -> None:
     section = packaged_defaults()["sources"]["statsig_runs"]
-    assert (section["base_url"], section["rate_limits"]) == (BASE_URL, RATE_LIMITS)
+    assert section["base_url"] == BASE_URL
     of_models = yaml.safe_load(packaged("sql").joinpath("dbt_project.yml").read_text(encoding="utf-8"))["vars"]
     names = ("settle_hours", "terminal_success_statuses", "day_utc_offset_hours", "overdue_grace_hours")
     for name in (*names, "completeness_days", "volume_drop_ratio"):

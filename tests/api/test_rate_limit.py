@@ -208,7 +208,7 @@ def test_without_a_home_that_can_be_written_logs_live_among_temporary_files_whic
         monkeypatch.setenv("HOME", home)
 
     found = log_directory()
-    ConsoleApi(KEY).close()
+    ConsoleApi(KEY, rate_limits="9/1").close()
 
     assert found.parent == tmp_path
     assert found.stat().st_mode & 0o777 == 0o700
@@ -232,7 +232,7 @@ def test_another_users_folder_among_the_temporary_files_is_not_used(
     theirs.mkdir()
     os.chown(theirs, 12345, 12345)
 
-    ConsoleApi(KEY).close()
+    ConsoleApi(KEY, rate_limits="9/1").close()
 
     assert list(theirs.iterdir()) == []
     assert "other processes with this key are not taken into account" in caplog.text
@@ -241,7 +241,7 @@ def test_another_users_folder_among_the_temporary_files_is_not_used(
 @pytest.mark.parametrize("name", ["it's 100%", "a?b#c", "{{ x }}", "file:x?mode=ro"])
 def test_the_log_may_be_in_a_folder_of_any_name(tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture) -> None:
     folder = tmp_path / name
-    ConsoleApi(KEY, limiter_dir=folder).close()
+    ConsoleApi(KEY, rate_limits="9/1", limiter_dir=folder).close()
     assert list(folder.glob("rate-*.sqlite"))
     assert caplog.text == ""
 
@@ -265,7 +265,10 @@ def _read_forty(url: str, name: str, folder: Path) -> int:
 
 
 def test_the_key_is_in_no_file_of_the_limiter(tmp_path: Path) -> None:
-    with Simulator() as server, ConsoleApi(KEY, base_url=server.url, limiter_dir=tmp_path) as api:
+    with (
+        Simulator() as server,
+        ConsoleApi(KEY, base_url=server.url, rate_limits="9/1", limiter_dir=tmp_path) as api,
+    ):
         Runs(api).read("x")
         files = list(tmp_path.iterdir())
         assert files

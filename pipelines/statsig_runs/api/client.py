@@ -25,8 +25,6 @@ from statsig_runs.api.transport import PATIENCE, Patience, Transport, Usage
 from statsig_runs.errors import ApiError, ApiRequestError, NotTheApiError, RequestsSpentError
 
 BASE_URL = "https://statsigapi.net"
-RATE_LIMITS = "100/10,900/900"
-"""Both windows of the API's documentation: requests/seconds."""
 
 _OF_ANOTHER_SERVER = {*range(300, 400), 404}  # the API's own 404 is an answer, no failure
 _FAILURES_IN_A_ROW = 5  # addresses; then it is worth a request to see whether the API is down
@@ -46,8 +44,8 @@ class ConsoleApi:
 
     Args:
         api_key: a Console API key; shown nowhere.
-        base_url: https, or plain http on loopback.
         rate_limits: requests/seconds of each window, shared by all processes of this user with the same key.
+        base_url: https, or plain http on loopback.
         limiter_dir: where that is written down; by default in the user's state directory.
         threads: how many requests are under way at once.
         on_wait: called with the time (seconds since the epoch) until which the rate limit holds the next request.
@@ -62,8 +60,8 @@ class ConsoleApi:
         self,
         api_key: str,
         *,
+        rate_limits: str,
         base_url: str = BASE_URL,
-        rate_limits: str = RATE_LIMITS,
         limiter_dir: Path | None = None,
         threads: int = 40,
         on_wait: Callable[[float], None] | None = None,

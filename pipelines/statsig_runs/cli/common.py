@@ -77,10 +77,10 @@ def open_project(
     """
     from statsig_runs.dlt_context import own_names_only
     from statsig_runs.logs import adopt_dlt_logs
-    from statsig_runs.origins import find_unread
     from statsig_runs.redact import Redactor, install_log_filter
     from statsig_runs.schemas import Schemas
     from statsig_runs.settings import load_settings
+    from statsig_runs.settings_explained import find_unread
     from statsig_runs.warehouse import open_warehouse
 
     click.get_current_context().with_resource(own_names_only())

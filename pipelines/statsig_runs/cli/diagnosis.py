@@ -39,8 +39,8 @@ def settings_command(database: Path, *, as_json: bool) -> None:
     """
     from dataclasses import asdict
 
-    from statsig_runs.origins import tell_settings
     from statsig_runs.readers.display import visible
+    from statsig_runs.settings_explained import tell_settings
 
     _, settings = open_project(database)
     told = tell_settings(settings)

@@ -32,9 +32,9 @@ from statsig_runs.errors import (
     StatsigRunsError,
     StorageError,
 )
-from statsig_runs.origins import find_unread
 from statsig_runs.readers.display import duration, moment
 from statsig_runs.readers.published import fetch_rows, newest_fetch, reading
+from statsig_runs.settings_explained import find_unread
 from statsig_runs.warehouse.lock import find_holder
 from statsig_runs.warehouse.published import STORAGE_VERSION
 

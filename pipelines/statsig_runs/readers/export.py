@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from statsig_runs.errors import ConfigurationError, StorageError
 from statsig_runs.readers.display import plain, visible
 from statsig_runs.readers.published import fetch_rows, newest_fetch
+from statsig_runs.sql_text import literal
 
 if TYPE_CHECKING:
     import duckdb
@@ -111,8 +112,8 @@ def _write(
     if file_format == "parquet":
         of_columns = json.dumps({column["name"]: column["description"] for column in columns}, ensure_ascii=False)
         metadata = {"description": described["description"], "columns": of_columns}
-        written_as += f", kv_metadata {{{', '.join(f'{key}: {_literal(text)}' for key, text in metadata.items())}}}"
-    [(rows,)] = connection.execute(f"copy {table} to {_literal(str(file))} ({written_as})").fetchall()
+        written_as += f", kv_metadata {{{', '.join(f'{key}: {literal(text)}' for key, text in metadata.items())}}}"
+    [(rows,)] = connection.execute(f"copy {table} to {literal(str(file))} ({written_as})").fetchall()
     return {"name": name, "file": file.name, "rows": rows, **described, "columns": columns}
 
 
@@ -125,10 +126,6 @@ _DESCRIPTION: Final = """
     union all
     select coalesce(comment, '') from duckdb_views() where schema_name = ? and view_name = ?
 """
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _check_replaceable(folder: Path) -> None:

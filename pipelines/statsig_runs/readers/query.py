@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from statsig_runs.errors import ConfigurationError, StorageError
 from statsig_runs.readers.display import align, cell, plain, visible
+from statsig_runs.sql_text import literal
 
 if TYPE_CHECKING:
     import duckdb
@@ -40,7 +41,7 @@ def shut_off(connection: duckdb.DuckDBPyConnection, output: Path | None = None) 
         output: the file that `write_parquet` will write.
     """
     if output:
-        connection.execute(f"set allowed_paths = [{_quoted(str(_unfinished(output)))}]")
+        connection.execute(f"set allowed_paths = [{literal(str(_unfinished(output)))}]")
     connection.execute("set enable_external_access = false")
     connection.execute("set lock_configuration = true")
 
@@ -139,11 +140,6 @@ def write_parquet(connection: duckdb.DuckDBPyConnection, sql: str, file: Path) -
 
 def _unfinished(file: Path) -> Path:
     return file.absolute().with_name(f".{file.name}.unfinished")
-
-
-def _quoted(text: str) -> str:
-    escaped = text.replace("'", "''")
-    return f"'{escaped}'"
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from statsig_runs import tables
 from statsig_runs.contract import AcceptedRun, MissingRun
 from statsig_runs.environment import environment
 from statsig_runs.errors import ConfigurationError
+from statsig_runs.sql_text import literal
 from statsig_runs.warehouse.database import BATCH_ROWS
 from statsig_runs.warehouse.loader import Loader
 
@@ -228,7 +229,7 @@ def _without_tombstones(rows: pa.Table) -> pa.Table:
 
 
 def _literals(texts: Iterable[str]) -> str:
-    return ", ".join("'" + text.replace("'", "''") + "'" for text in sorted(texts)) or "null"
+    return ", ".join(map(literal, sorted(texts))) or "null"
 
 
 @contextmanager

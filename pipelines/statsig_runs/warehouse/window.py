@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from statsig_runs import tables
 from statsig_runs.moments import in_utc
 from statsig_runs.origin import Origin, places_of, read_origin, write_origin
+from statsig_runs.sql_text import literal
 from statsig_runs.status_messages.plan import FIRST_PLAUSIBLE
 from statsig_runs.warehouse.published import STORAGE_VERSION
 
@@ -163,9 +164,9 @@ class Window:
             meaning = table.meaning + (part if table in windowed else "")
             columns = ", ".join(f'"{name}" {kind}' for name, (kind, _) in table.columns.items())
             connection.execute(f"create table {table.path} ({columns})")
-            connection.execute(f"comment on table {table.path} is {_literal(meaning)}")
+            connection.execute(f"comment on table {table.path} is {literal(meaning)}")
             for name, (_, meaning) in table.columns.items():
-                connection.execute(f'comment on column {table.path}."{name}" is {_literal(meaning)}')
+                connection.execute(f'comment on column {table.path}."{name}" is {literal(meaning)}')
 
     def _read_changed(self, connection: duckdb.DuckDBPyConnection, group: _Keyed, since: datetime) -> None:
         """Forget what left the window or the warehouse, and read what is new or has another version."""
@@ -234,7 +235,3 @@ def _comparable(version: Any) -> Any:
 def _parts(keys: Sequence[str]) -> Iterator[Sequence[str]]:
     for start in range(0, len(keys), _KEYS_PER_QUERY):
         yield keys[start : start + _KEYS_PER_QUERY]
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

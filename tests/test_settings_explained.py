@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from statsig_runs.origins import find_unread, tell_settings
 from statsig_runs.settings import SETTINGS, load_settings
+from statsig_runs.settings_explained import find_unread, tell_settings
 
 
 @pytest.fixture(autouse=True)
