@@ -61,6 +61,23 @@ def test_a_sync_that_finds_nothing_new_builds_nothing_and_publishes_what_a_full_
     assert contents(workplace.published, without=OF_THE_JOB) == published
 
 
+def test_a_sync_that_changes_few_runs_does_without_dbt_and_publishes_what_a_full_refresh_would(
+    workplace: Workplace, simulator: Simulator
+) -> None:
+    workplace.environment |= NEVER_SETTLED
+    assert workplace.sync().code == 0
+    for said in ("building the models", "up to date with 5 changed runs"):  # how, the first build could not say
+        for run in TODAY[:5]:
+            simulator.runs.add(run | {"latestStatus": said})
+        changed = workplace.run("sync", "--json", "--log-level", "info")
+        assert (changed.summary["changed"], changed.summary["error"]) == (5, None)
+        assert said in changed.err
+    published = contents(workplace.published, without=OF_THE_JOB)
+    transformed = workplace.run("transform", "--full-refresh")
+    assert transformed.code == 0, transformed.err
+    assert contents(workplace.published, without=OF_THE_JOB) == published
+
+
 @pytest.mark.parametrize(
     ("variable", "value"),
     [

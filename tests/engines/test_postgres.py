@@ -274,7 +274,7 @@ def test_a_reader_sees_whole_builds_alone_and_keeps_what_is_his(
     assert read(database, "pg_indexes where indexname = 'team_index'", "pg_catalog")[1] != []
 
 
-def test_a_sync_that_finds_nothing_new_leaves_what_a_full_refresh_would(database: str, tmp_path: Path) -> None:
+def test_syncs_without_dbt_leave_what_a_full_refresh_would(database: str, tmp_path: Path) -> None:
     runs = generate_runs(60, seed=11, until=NOW)
     with Simulator(runs, api_key=KEY) as simulator:
         workplace = Workplace(
@@ -287,6 +287,12 @@ def test_a_sync_that_finds_nothing_new_leaves_what_a_full_refresh_would(database
         )
         first = workplace.sync()
         renewed = workplace.run("sync", "--json", "--log-level", "info")
+        for said in ("building the models", "up to date with 5 changed runs"):
+            for run in runs[:5]:
+                simulator.runs.add(run | {"latestStatus": said})
+            changed = workplace.run("sync", "--json", "--log-level", "info")
+            assert (changed.summary["changed"], changed.summary["error"]) == (5, None)
+            assert said in changed.err
     assert (first.summary["new"], first.summary["error"]) == (len(runs), None)
     assert (renewed.summary["unchanged"], renewed.summary["error"]) == (len(runs), None)
     assert "nothing has changed" in renewed.err

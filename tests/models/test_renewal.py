@@ -1,7 +1,8 @@
-"""The marts as of a fetch that found nothing new: without a build, and exactly what a build would make."""
+"""The marts as of a fetch that changed nothing, or little: without dbt, and exactly what a build would make."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -10,9 +11,10 @@ from typing import Any
 
 import duckdb
 import pytest
-from hypothesis import HealthCheck, Phase, event, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from statsig_runs.errors import StorageError
 from statsig_runs.models import Definitions, Renewal, build_models, keep_renewal, renew, take_renewal
 from tests import oracle
 from tests.support import generated_lives, generated_messages, generated_runs
@@ -33,34 +35,58 @@ class File:
         self._connection: duckdb.DuckDBPyConnection | None = None
 
     def query(self, sql: str, parameters: Collection[Any] = ()) -> list[tuple[Any, ...]]:
+        if self._connection:
+            return self._connection.execute(sql, list(parameters)).fetchall()
         with duckdb.connect(str(self.file)) as connection:
             return connection.execute(sql, list(parameters)).fetchall()
 
     def execute(self, sql: str, parameters: Collection[Any] = ()) -> None:
         assert self._connection
         self.executed.append(sql)
-        self._connection.execute(sql, list(parameters))
+        try:
+            self._connection.execute(sql, list(parameters))
+        except duckdb.Error as error:
+            raise StorageError(str(error)) from error
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        with duckdb.connect(str(self.file)) as self._connection:
-            self._connection.execute("set timezone = 'UTC'")
-            self._connection.execute("begin")
-            yield
-            self._connection.execute("commit")
+        try:
+            with duckdb.connect(str(self.file)) as self._connection:
+                self._connection.execute("set timezone = 'UTC'")
+                self._connection.execute("begin")
+                yield
+                self._connection.execute("commit")
+        finally:
+            self._connection = None
 
 
 @pytest.fixture(scope="module")
-def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("renewed") / "statsig_runs.duckdb"
+def builds(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Path, Renewal]]:
+    """A week's runs, built once and built twice: the file, and what the build has left."""
+    once, twice = (tmp_path_factory.mktemp(name) / "statsig_runs.duckdb" for name in ("once", "twice"))
+    warehouse.load(once, all_runs())
+    first = build_models(once).renewal
+    shutil.copyfile(once, twice)
+    return [(once, first), (twice, build_models(twice).renewal)]
 
 
 @pytest.fixture
-def built(path: Path) -> Renewal:
-    """What the build of a week's runs has left, in that file."""
-    path.unlink(missing_ok=True)
-    warehouse.load(path, all_runs())
-    return build_models(path).renewal
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "statsig_runs.duckdb"
+
+
+@pytest.fixture
+def built(builds: list[tuple[Path, Renewal]], path: Path) -> Renewal:
+    """What the first build has left, in that file."""
+    shutil.copyfile(builds[0][0], path)
+    return builds[0][1]
+
+
+@pytest.fixture
+def built_again(builds: list[tuple[Path, Renewal]], path: Path) -> Renewal:
+    """What the second build has left, in that file: it has told how a part of the marts is made anew."""
+    shutil.copyfile(builds[1][0], path)
+    return builds[1][1]
 
 
 def read_again(path: Path, world: generated_runs.World, later: timedelta) -> generated_runs.World:
@@ -131,16 +157,44 @@ def test_a_build_that_failed_is_not_gone_on_from(built: Renewal, path: Path) -> 
     assert not renew(built, File(path))
 
 
+def test_few_changed_runs_are_modelled_by_the_steps_of_the_last_build(built_again: Renewal, path: Path) -> None:
+    world = read_again(path, all_runs(), MOMENT)
+    changed = [(payload | {"latestStatus": "another"}, fetched_at + FOR_GOOD) for payload, fetched_at in world[:2]]
+    warehouse.load(path, changed)
+    assert renew(built_again, File(path))
+    assert_marts_are([*changed, *world[2:]], path, [])
+    assert File(path).query(f"select * from {built_again.relations['int_outdated_runs']}") == []
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "drop table statsig.agg_daily",
+        "alter table statsig.agg_daily add column of_a_team text",
+        "insert into statsig_raw.ingestion_runs from statsig_raw.ingestion_runs",  # a check finds each run twice
+    ],
+)
+def test_what_the_steps_cannot_make_right_is_left_to_a_build(built_again: Renewal, path: Path, damage: str) -> None:
+    read_again(path, all_runs()[:2], FOR_GOOD)
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(damage)
+        before = connection.execute("from statsig.fct_runs order by all").fetchall()
+    assert not renew(built_again, File(path))
+    with duckdb.connect(str(path)) as connection:
+        assert connection.execute("from statsig.fct_runs order by all").fetchall() == before
+
+
 @settings(
     max_examples=3, deadline=None, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
 )
 @given(world=generated_lives.worlds(), seed=st.integers(0, 2**32), data=st.data())
 def test_whatever_is_read_again_the_marts_are_what_the_definitions_say(
-    path: Path, world: generated_runs.World, seed: int, data: st.DataObject
+    tmp_path_factory: pytest.TempPathFactory, world: generated_runs.World, seed: int, data: st.DataObject
 ) -> None:
-    path.unlink(missing_ok=True)
+    path = tmp_path_factory.mktemp("world") / "statsig_runs.duckdb"
     messages = generated_messages.messages_about(world, seed)
     warehouse.load(path, world, messages=messages)
+    build_models(path)
     renewal = build_models(path).renewal
     assert_marts_are(world, path, messages)
     for _ in range(4):
@@ -148,19 +202,17 @@ def test_whatever_is_read_again_the_marts_are_what_the_definitions_say(
         chosen = data.draw(st.sets(st.sampled_from(range(len(world))), min_size=1, max_size=20))
         again = read_again(path, [world[number] for number in sorted(chosen)], later)
         world = [run for number, run in enumerate(world) if number not in chosen] + again
-        is_renewed = renew(renewal, File(path))
-        event(f"renewed: {is_renewed}")
-        if not is_renewed:
-            renewal = build_models(path).renewal
+        assert renew(renewal, File(path))
         assert_marts_are(world, path, messages)
 
 
 def test_what_is_kept_counts_once_and_for_the_same_place_and_definitions(built: Renewal, tmp_path: Path) -> None:
-    variables = Definitions().to_variables()
-    keep_renewal(built, tmp_path, "here", variables)
-    assert take_renewal(tmp_path, "here", variables) == built
-    assert take_renewal(tmp_path, "here", variables) is None
+    variables, state = Definitions().to_variables(), tmp_path / "state"
+    state.mkdir()
+    keep_renewal(built, state, "here", variables)
+    assert take_renewal(state, "here", variables) == built
+    assert take_renewal(state, "here", variables) is None
     for place, others in (("there", variables), ("here", Definitions(settle_hours=1).to_variables())):
-        keep_renewal(built, tmp_path, "here", variables)
-        assert take_renewal(tmp_path, place, others) is None
-        assert list(tmp_path.iterdir()) == []
+        keep_renewal(built, state, "here", variables)
+        assert take_renewal(state, place, others) is None
+        assert list(state.iterdir()) == []

@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 def take_last_build(warehouse: Warehouse, settings: Settings) -> Renewal | None:
-    """What the last build left for a sync that finds nothing new; to be called before anything is loaded.
+    """What the last build left for a sync that finds little new; to be called before anything is loaded.
 
     None where there is none, or where marts are not renewed without a build.
     """
@@ -94,7 +94,7 @@ def finish(
 ) -> None:
     """Record a load, then model and publish it. What fails is the summary's error, if it has none yet.
 
-    `last_build` is what the last one left, where nothing new was loaded: then there may be nothing to build.
+    `last_build` is what the last one left: where little has changed since, dbt does not run.
     """
     try:
         loader.record(summary.to_load())
@@ -115,12 +115,11 @@ def finish(
 
 
 def _renew(warehouse: Warehouse, loader: Loader, settings: Settings, last_build: Renewal) -> bool:
-    """Bring the marts up to the newest fetch without a build, if it found nothing new."""
+    """Bring the marts up to the newest fetch without dbt, if it changed nothing or little."""
     with loader.connected():
         if not renew(last_build, loader.sql):
             return False
     keep_renewal(last_build, *_kept(warehouse, settings))
-    log.info("nothing has changed: the marts are as of the newest fetch")
     return True
 
 

@@ -66,11 +66,6 @@ class Summary:
         """Runs that were accepted."""
         return self.new + self.changed + self.unchanged
 
-    @property
-    def has_news(self) -> bool:
-        """Whether more was found than runs that are as they were."""
-        return bool(self.new or self.changed or self.messages)
-
     def count(self, outcome: Outcome | Unread, known_hash: str | None = None) -> None:
         """Count one outcome, unless the same run came to the same kind of end before (pages shift)."""
         name = outcome.what if isinstance(outcome, Unread) else outcome.run_id

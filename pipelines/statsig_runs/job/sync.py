@@ -65,7 +65,7 @@ def run_sync(warehouse: Warehouse, settings: Settings, request: Request, watch: 
             _fetch_and_load(api, loader, settings, request, summary, watch)
         is_refused = isinstance(summary.error, StorageError)  # the next sync models what was loaded before
         if not is_refused and (summary.loaded or not summary.error):
-            finish(warehouse, loader, settings, summary, watch, last_build=None if summary.has_news else last_build)
+            finish(warehouse, loader, settings, summary, watch, last_build=last_build)
     summary.seconds = time.monotonic() - started
     return summary
 

@@ -2,7 +2,7 @@
 
     build        the marts of one database, from its raw tables
     definitions  what a team may define otherwise
-    renewal      the marts as of a fetch that found nothing new, without dbt
+    renewal      the marts as of a fetch that changed nothing or little, without dbt
     dbt_project  dbt itself: one profile, one set of variables, its errors in our words
     manifest     the project as dbt has read it, kept between processes
 

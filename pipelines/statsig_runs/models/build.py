@@ -6,6 +6,7 @@ Knows a database and the raw tables in it; knows neither the API nor the loader.
 from __future__ import annotations
 
 import logging
+import re
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -16,12 +17,15 @@ from typing import Any, Final
 from statsig_runs.errors import StorageError
 from statsig_runs.models.dbt_project import DbtProject, fingerprint
 from statsig_runs.models.definitions import Definitions
-from statsig_runs.models.renewal import AS_OF_NEWEST_FETCH, MESSAGES_TEST, RELATIONS, Mart, Renewal, Renewed
+from statsig_runs.models.renewal import AS_OF_NEWEST_FETCH, BUILD_ID, RELATIONS, Mart, Renewal, Step
 from statsig_runs.schemas import Schemas
 from statsig_runs.whole_files import replacing
 
 MEMORY_LIMIT: Final = "1200MB"
 """What DuckDB may hold in memory while it builds; beyond it, it spills to a folder beside the database."""
+
+_COMMENT: Final = re.compile(r"\s*/\*.*?\*/", re.DOTALL)
+"""What dbt writes before each statement, to tell a server where it is from."""
 
 log = logging.getLogger(__name__)
 
@@ -74,10 +78,11 @@ def build_models(
         variables=variables_of(schemas, definitions or Definitions()) | {"records_builds": profile is not None},
     )
     refresh = ["--full-refresh"] if full_refresh else []
-    results = project.invoke(["build", "--exclude-resource-type", "unit_test", *refresh]).results
+    deletes = Deletes()
+    results = project.invoke(["build", "--exclude-resource-type", "unit_test", *refresh], watch=deletes.note).results
     test_count = sum(result.node.resource_type == "test" for result in results)
     seconds = {result.node.name: result.execution_time for result in results}
-    renewal = _renewal_of([result.node for result in results], schemas)
+    renewal = _renewal_of([result.node for result in results], schemas, deletes)
     build = Build(time.perf_counter() - started, len(results) - test_count, test_count, seconds, renewal)
     log.info("Built %d models, %d tests passed, %.1f s", build.model_count, build.test_count, build.seconds)
     return build
@@ -88,19 +93,48 @@ def variables_of(schemas: Schemas, definitions: Definitions) -> dict[str, Any]:
     return {**_schema_variables(schemas), **definitions.to_variables(), "build_fingerprint": fingerprint()}
 
 
-def _renewal_of(nodes: Sequence[Any], schemas: Schemas) -> Renewal:
+def _renewal_of(nodes: Sequence[Any], schemas: Schemas, deletes: Deletes) -> Renewal:
     """What a renewal needs of the nodes that dbt has built, which stand in the order in which it built them."""
+    from dbt_common.invocation import get_invocation_id
+
     by_name = {node.name: node for node in nodes}
+    tables = [node for node in nodes if node.resource_type == "model" and node.config.materialized != "view"]
     return Renewal(
         relations={name: by_name[name].relation_name for name in RELATIONS if name in by_name},
-        unread=by_name[MESSAGES_TEST].compiled_code,
-        renewed=[
-            Renewed(node.relation_name, tuple(node.columns), node.compiled_code)
-            for node in nodes
-            if AS_OF_NEWEST_FETCH in node.tags
+        steps=[
+            Step(
+                schema=node.schema,
+                table=node.alias,
+                relation=node.relation_name,
+                delete=deletes.of_runs(node) if _is_by_run(node) else f"delete from {node.relation_name}",  # noqa: S608
+                query=node.compiled_code.replace(get_invocation_id(), BUILD_ID),
+                is_as_of_newest_fetch=AS_OF_NEWEST_FETCH in node.tags,
+            )
+            for node in tables
         ],
+        checks={node.name: node.compiled_code for node in nodes if node.resource_type == "test"},
         marts={node.name: _as_mart(node) for node in nodes if _is_mart(node, schemas)},
     )
+
+
+class Deletes:
+    """The statements by which a build deletes the rows of single runs that it makes anew, as dbt tells of them."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, list[str]] = {}
+
+    def note(self, event: Any) -> None:
+        """Take a statement from an event of dbt's, if it is one."""
+        if event.info.name == "SQLQuery":
+            statement = _COMMENT.sub("", event.data.sql, count=1).strip()
+            if statement.startswith("delete from"):
+                self._told.setdefault(event.data.node_info.unique_id, []).append(statement)
+
+    def of_runs(self, node: Any) -> str | None:
+        """The one for the table of a model; None where the whole table was made."""
+        own = f"delete from {node.relation_name} "  # noqa: S608  a name of ours
+        told = [statement for statement in self._told.get(node.unique_id, ()) if statement.startswith(own)]
+        return told[0] if len(told) == 1 else None
 
 
 def _is_mart(node: Any, schemas: Schemas) -> bool:
@@ -109,7 +143,11 @@ def _is_mart(node: Any, schemas: Schemas) -> bool:
 
 def _as_mart(node: Any) -> Mart:
     columns = {column.name.lower(): (column.data_type, column.description) for column in node.columns.values()}
-    return Mart(node.description, columns, is_by_run=node.config.materialized == "incremental")
+    return Mart(node.description, columns, is_by_run=_is_by_run(node))
+
+
+def _is_by_run(node: Any) -> bool:
+    return bool(node.config.materialized == "incremental")
 
 
 def write_docs(

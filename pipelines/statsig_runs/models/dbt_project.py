@@ -59,8 +59,12 @@ class DbtProject:
     profile: Mapping[str, Any]
     variables: Mapping[str, Any]
 
-    def invoke(self, command: Sequence[str], *, write_json: bool = False) -> Any:
+    def invoke(
+        self, command: Sequence[str], *, write_json: bool = False, watch: Callable[[Any], None] | None = None
+    ) -> Any:
         """Run one dbt command and return its result; no handle on the database stays open.
+
+        `watch` is given every event that dbt tells of.
 
         Raises:
             ModelsError: dbt failed, or a model or test did; the text names each.
@@ -70,7 +74,7 @@ class DbtProject:
             from dbt.cli.main import dbtRunner
 
             self._write_profile()
-            runner = dbtRunner(self._read_project(), callbacks=[_log_event])
+            runner = dbtRunner(self._read_project(), callbacks=[_log_event, *([watch] if watch else [])])
             json_files = "--write-json" if write_json else "--no-write-json"
             outcome = runner.invoke([*_ALWAYS, json_files, *command, *self._options()])
             if command[0] == "build":
