@@ -55,7 +55,7 @@ def synced_yesterday(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     """A workplace that synced the runs of yesterday; tests work on copies."""
     with Simulator(YESTERDAY, api_key=KEY) as running:
         workplace = Workplace(tmp_path_factory.mktemp("synced"), running.url, **NEVER_SETTLED)
-        workplace.draws_page = True
+        workplace.as_installed = True
         done = workplace.sync()
     assert done.code == 0, done.err
     assert done.summary["new"] == len(YESTERDAY)

@@ -124,7 +124,7 @@ def test_payloads_and_errors_that_repeat_the_key_are_loaded_without_it(
     refusals = {"teapot": reply_error(418, f"not with {key}"), "gone": reply_error(404, f"{key} not found")}
     simulator.script = lambda path, _: refusals.get(path.rpartition("/")[2])
     workplace = copy_of_yesterday(STATSIG_API_KEY=key)
-    workplace.draws_page = True
+    workplace.as_installed = True
     done = workplace.run("sync", "--run-id", "teapot", "--run-id", "gone", "--log-level", "debug")
     assert done.code == 4
     assert "run gone does not exist" in done.err
@@ -162,7 +162,7 @@ def test_a_key_that_comes_back_escaped_or_encoded_is_found_nowhere(
 
     simulator.script = answer
     workplace = copy_of_yesterday(STATSIG_API_KEY=key)
-    workplace.draws_page = True
+    workplace.as_installed = True
     ids = [f"{name}.{kind}" for name in forms for kind in ("run", "refused", "error")]
     done = workplace.run("sync", *(f"--run-id={each}" for each in ids), "--log-level", "debug")
     assert done.code == 4, done.err

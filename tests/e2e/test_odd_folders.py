@@ -49,7 +49,7 @@ def place(
     with Simulator(TODAY, api_key=KEY) as simulator:
         workplace = synced_yesterday.copy(tmp_path_factory.mktemp("odd") / request.param)
         workplace.environment |= {"SOURCES__STATSIG_RUNS__BASE_URL": simulator.url, "TMPDIR": str(temporary)}
-        workplace.draws_page = True
+        workplace.as_installed = True
         yield OddPlace(workplace, request.param)
 
 

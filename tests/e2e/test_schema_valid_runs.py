@@ -37,7 +37,7 @@ def lines() -> list[bytes]:
 def loaded(lines: list[bytes], tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     """A workplace that has replayed the runs, in a zone in which the first moment of UTC is in the year before 1."""
     workplace = Workplace(tmp_path_factory.mktemp("odd"), "http://127.0.0.1:9", TZ="America/New_York")
-    workplace.draws_page = True
+    workplace.as_installed = True
     (workplace.work / "runs.ndjson").write_bytes(b"\n".join(lines))
     done = workplace.run("replay", "--from", "runs.ndjson", "--json")
     assert done.code == 4, done.err

@@ -24,7 +24,7 @@ def test_a_sync_of_an_unchanged_api_reads_the_pages_of_the_settle_window_and_one
     runs = generate_runs(500, until=now)
     with Simulator(runs, api_key=KEY) as simulator:
         workplace = Workplace(tmp_path, simulator.url, SOURCES__STATSIG_RUNS__SETTLE_DAYS="5")
-        workplace.draws_page = True
+        workplace.as_installed = True
         first = workplace.sync()
         assert first.code == 0, first.err
         assert first.summary["new"] == 500

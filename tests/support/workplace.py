@@ -20,8 +20,12 @@ from typing import IO, Any
 
 import duckdb
 
+from tests.support.prepared import Prepared
+
 COMMAND = Path(sys.executable).with_name("statsig-runs")
-WITHOUT_PAGE = (sys.executable, "-P", str(Path(__file__).with_name("without_page.py")))
+OF_OUR_OWN = re.compile("PATH|HOME|LC_ALL|STATSIG_API_KEY|SOURCES__STATSIG_RUNS__.*")
+"""Variables that no process reads while it starts."""
+
 KEY = "console-kEy0f7heTests"
 PATIENCE = 250.0
 """Seconds after which a step that hangs fails its test; none is meant to come near."""
@@ -45,7 +49,7 @@ class Done:
 class Running:
     """A process whose stderr is read as it comes, so that a test can wait for a step."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(self, process: subprocess.Popen[str] | Prepared) -> None:
         self.process = process
         self.pid = process.pid
         self._lines: list[str] = []
@@ -101,8 +105,8 @@ class Workplace:
         environment: more variables, or other values for the usual ones; None leaves one out.
     """
 
-    draws_page = False
-    """Whether a sync draws the page, as it does for users; only few tests look at it."""
+    as_installed = False
+    """Whether commands start as users start them, and a sync draws the page; `test_odd_folders` does so with each."""
 
     def __init__(self, folder: Path, url: str, **environment: str | None) -> None:
         self.folder = folder
@@ -125,12 +129,13 @@ class Workplace:
         self.environment = {name: value for name, value in variables.items() if value is not None}
 
     def start(self, *arguments: str) -> Running:
-        """Start the command."""
-        refreshes = arguments[0] in {"sync", "replay", "transform"}
-        program = WITHOUT_PAGE if refreshes and not self.draws_page else (COMMAND,)
+        """Start the command, prepared where that is the same."""
+        is_prepared = not self.as_installed and arguments[0] not in {"demo", "simulate"}
+        if is_prepared and all(map(OF_OUR_OWN.fullmatch, self.environment)):
+            return Running(Prepared(arguments, self.work, self.environment))
         return Running(
             subprocess.Popen(
-                [*program, *arguments],
+                [COMMAND, *arguments],
                 cwd=self.work,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
