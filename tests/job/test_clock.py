@@ -15,7 +15,7 @@ import pytest
 from statsig_runs.api import transport
 from statsig_runs.contract import MissingRun, RejectedRun, read_run
 from statsig_runs.fetch import Request
-from statsig_runs.job import summary, sync
+from statsig_runs.job import refresh, summary, sync
 from statsig_runs.job.clock import mend_clock
 from statsig_runs.job.progress import LogWatch
 from statsig_runs.plan import Gap, Progress
@@ -72,11 +72,12 @@ def run_sync(warehouse: Warehouse, simulator: Simulator) -> summary.Summary:
 
 
 def test_after_a_clock_was_wrong_the_next_sync_is_as_if_it_never_had_been(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(refresh, "refresh_page", lambda _: None)  # it is about the data
     now = datetime.now(UTC)
     today = generate_runs(40, seed=5, until=now, malformed=1)
-    wrong, right = (open_warehouse(tmp_path / name / "runs.duckdb") for name in ("wrong", "right"))
+    wrong, right = (open_warehouse(tmp_path / name / "statsig_runs.duckdb") for name in ("wrong", "right"))
     with Simulator(runs_as_of(today, now - timedelta(days=1)), api_key=API_KEY) as simulator:
         with clock_ahead(AHEAD):
             run_sync(wrong, simulator)
@@ -103,7 +104,7 @@ def test_after_a_clock_was_wrong_the_next_sync_is_as_if_it_never_had_been(
 
 @pytest.fixture
 def loader(tmp_path: Path) -> Iterator[Loader]:
-    with open_warehouse(tmp_path / "runs.duckdb").writing() as loader:
+    with open_warehouse(tmp_path / "statsig_runs.duckdb").writing() as loader:
         yield loader
 
 
@@ -182,7 +183,7 @@ def test_clocks_that_differ_by_minutes_are_left_alone(loader: Loader, caplog: py
 
 
 def test_the_state_that_a_load_of_the_future_left_does_not_win_over_later_ones(tmp_path: Path) -> None:
-    warehouse = open_warehouse(tmp_path / "runs.duckdb")
+    warehouse = open_warehouse(tmp_path / "statsig_runs.duckdb")
     with clock_ahead(AHEAD), warehouse.writing() as loader:
         loader.load([], Progress(as_of=NOW + AHEAD))
     for day in range(3):

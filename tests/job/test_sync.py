@@ -23,13 +23,13 @@ Sync = Callable[[], Result]
 
 @pytest.fixture
 def run_sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sync]:
-    """`sync --json` in this process, with a load after every page of the list."""
+    """`sync --json` in this process, of the runs alone, with a load after every page of the list."""
     monkeypatch.setattr(sync, "BATCH_SIZE", 10)
     with Simulator(generate_runs(30, seed=1, until=NOON), api_key=API_KEY) as simulator:
         monkeypatch.setenv("STATSIG_API_KEY", API_KEY)
         monkeypatch.setenv("SOURCES__STATSIG_RUNS__BASE_URL", simulator.url)
         monkeypatch.setenv("SOURCES__STATSIG_RUNS__RATE_LIMITS", "1000/1")
-        arguments = ["sync", "--json", "--database", str(tmp_path / "runs.duckdb")]
+        arguments = ["sync", "--json", "--no-status", "--database", str(tmp_path / "statsig_runs.duckdb")]
         yield lambda: CliRunner().invoke(cli, arguments)
 
 
@@ -75,7 +75,7 @@ def test_an_error_while_known_runs_are_looked_up_after_a_load_leaves_a_summary(
 def test_an_error_before_the_first_request_leaves_a_summary_too(
     run_sync: Sync, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    (tmp_path / "runs.duckdb").write_text("a shopping list\n" * 1000)
+    (tmp_path / "statsig_runs.duckdb").write_text("a shopping list\n" * 1000)
     summary = json.loads(run_sync().stdout)
     assert (summary["exit_code"], summary["new"], summary["requests"]) == (1, 0, 0)
     assert "not a valid DuckDB database file" in summary["error"]
@@ -94,7 +94,7 @@ def test_an_api_without_the_ingestion_status_is_told_once_and_hampers_nothing(
     monkeypatch.setenv("SOURCES__STATSIG_RUNS__RATE_LIMITS", "1000/1")
     runs = generate_runs(30, seed=1, until=datetime.now(UTC))
     with Simulator(runs, api_key=API_KEY, status_shape="off") as simulator:
-        command = ["sync", "--json", "--base-url", simulator.url, "--database", str(tmp_path / "runs.duckdb")]
+        command = ["sync", "--json", "--base-url", simulator.url, "--database", str(tmp_path / "statsig_runs.duckdb")]
 
         def run(*arguments: str) -> tuple[int, int, int, int]:
             """Exit code, messages loaded, how often the endpoint was warned of, and how often it was asked."""

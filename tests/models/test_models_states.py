@@ -97,7 +97,7 @@ def test_runs_that_nobody_fetched_again_change_with_the_final_status_of_their_so
         ([loaded("Events", date(2024, 2, 19), end=end)], "succeeded"),
         ([loaded("Events", date(2024, 2, day), end="metrics_complete") for day in (24, 25)], "in_progress"),
     ]
-    database, known = folder / "turning.duckdb", []
+    database, known = folder / "turning" / "statsig_runs.duckdb", []
     for brought, outcome in steps:
         known += brought
         marts = warehouse.build_by_sql(database, brought)

@@ -18,7 +18,7 @@ MARCH = 3
 @pytest.fixture(scope="module", params=[build_by_oracle, build_by_sql], ids=["oracle", "sql"])
 def marts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):
     told = written_stories.sources() + written_stories.runs()
-    return request.param(tmp_path_factory.mktemp("stories") / "stories.duckdb", told)
+    return request.param(tmp_path_factory.mktemp("stories") / "statsig_runs.duckdb", told)
 
 
 def find(rows: list[oracle.Row], **keys: object) -> oracle.Row:
