@@ -7,7 +7,7 @@ Processor time is told as well: on a machine with other work it says more than t
     python bench/models.py                        10,000 runs: the first build, again, and a build in a warm process
     python bench/models.py --runs 200000          a full refresh and its peak memory
     python bench/models.py --runs 1000000 --changed 100
-                                                  with a history of a million runs, a build after 100 have changed
+                                                  with a history of a million runs, what a sync does after 100 changed
 """
 
 from __future__ import annotations
@@ -33,14 +33,33 @@ BUILD = """
 import resource, sys, time
 from pathlib import Path
 from statsig_runs.cli.commands import collect_rarely
-from statsig_runs.models import build_models
+from statsig_runs.models import build_models, keep_renewal
 collect_rarely()  # as the command does
 for _ in range(int(sys.argv[2])):
     started, processor = time.perf_counter(), time.process_time()
     build = build_models(Path(sys.argv[1]), full_refresh="--full" in sys.argv)
     print(f"  in process {time.perf_counter() - started:6.2f} s, processor {time.process_time() - processor:6.2f} s")
+keep_renewal(build.renewal, Path(sys.argv[1]).parent, "bench", {})
 slowest = sorted(build.node_seconds.items(), key=lambda node: -node[1])[:8]
 print("  slowest: " + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in slowest))
+print(f"  peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MiB")
+"""
+
+RENEW = """
+import resource, sys, time
+from pathlib import Path
+import dlt
+from statsig_runs.models import renew, take_renewal
+from statsig_runs.schemas import Schemas
+from statsig_runs.warehouse.loader import Loader
+folder = Path(sys.argv[1]).parent
+loader = Loader(dlt.destinations.duckdb(sys.argv[1]), Schemas.of_project(), folder / "state")
+loader.repair()
+started, processor = time.perf_counter(), time.process_time()
+with loader.connected():
+    loader.sql.execute("set memory_limit = '600MB'")
+    assert renew(take_renewal(folder, "bench", {}), loader.sql)
+print(f"  in process {time.perf_counter() - started:6.2f} s, processor {time.process_time() - processor:6.2f} s")
 print(f"  peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MiB")
 """
 
@@ -79,7 +98,8 @@ drop table events;
 """
 
 CHANGE = """
-update statsig_raw.ingestion_runs set fetched_at = fetched_at + interval 1 hour
+update statsig_raw.ingestion_runs
+set fetched_at = fetched_at + interval 1 hour, last_updated_at = last_updated_at + interval 1 hour
 where run_id in (select run_id from statsig_raw.ingestion_runs order by hash(run_id) limit ?)
 """
 
@@ -108,10 +128,10 @@ def write_raw_tables(database: Path, runs: int) -> int:
     return int(count)
 
 
-def build(database: Path, title: str, *arguments: str) -> None:
+def measure(program: str, database: Path, title: str, *arguments: str) -> None:
     print(title, flush=True)
     started = time.perf_counter()
-    subprocess.run([sys.executable, "-c", BUILD, str(database), *arguments], check=True)
+    subprocess.run([sys.executable, "-c", program, str(database), *arguments], check=True)
     print(f"  whole process {time.perf_counter() - started:6.2f} s", flush=True)
 
 
@@ -135,12 +155,12 @@ def main() -> None:
                 events = apart.submit(write_raw_tables, database, options.runs).result()
                 print(f"{options.runs:,} runs, {events:,} events", flush=True)
             apart.submit(time_peer, database).result()
-        build(database, "Full refresh", "1", "--full")
-        build(database, "Nothing changed", "3")
+        measure(BUILD, database, "Full refresh", "1", "--full")
+        measure(BUILD, database, "Nothing changed, by dbt", "3")
         if options.changed:
             with duckdb.connect(str(database)) as con:
                 con.execute(CHANGE, [options.changed])
-            build(database, f"{options.changed} runs changed", "1")
+            measure(RENEW, database, f"{options.changed} runs changed, as a sync does")
         print(f"Database {database.stat().st_size / 2**20:,.0f} MiB")
 
 

@@ -79,7 +79,8 @@ def main() -> None:
         for number in range(ROUNDS):
             for run in runs[-options.changed :]:
                 simulator.runs.add(run | {"lastUpdatedAt": (now + timedelta(seconds=number)).isoformat()})
-            measure(f"{options.changed} changed", sync, folder, environment)
+            title = f"{options.changed} changed" if number else f"{options.changed} changed, by dbt"
+            measure(title, sync, folder, environment)
         for command in (["status"], ["check", "--json"], ["query", "select count(*) from fct_runs"]):
             measure(command[0], [COMMAND, *command], folder, environment, tolerated=5)
 
