@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow as pa
 
 from statsig_runs.contract import AcceptedRun, MissingRun, RejectedRun, SourceHistory, StatusEvent
-from statsig_runs.tables import BATCH_TABLES, RUN_TABLES, TIMESTAMP, TOMBSTONE
+from statsig_runs.tables import BATCH_TABLES, RUN_TABLES, STATUS_TABLES, TIMESTAMP, TOMBSTONE
 
 if TYPE_CHECKING:
-    from statsig_runs.status_messages.message import RejectedMessage, StatusMessage
+    from statsig_runs.status_messages.message import Message
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -29,8 +29,7 @@ def build_tables(
     rejected: Iterable[RejectedRun] = (),
     missing: Iterable[MissingRun] = (),
     superseded: Iterable[AcceptedRun] = (),
-    messages: Iterable[StatusMessage] = (),
-    rejected_messages: Iterable[RejectedMessage] = (),
+    messages: Iterable[Message] = (),
 ) -> dict[str, pa.Table]:
     """Flatten one batch into all raw tables, empty ones included.
 
@@ -54,9 +53,10 @@ def build_tables(
         "rejected_runs": _rows("rejected_runs", refusals),
         "missing_runs": _with_tombstones("missing_runs", _rows("missing_runs", list(absences.values())), found),
     }
-    tables["ingestion_status_messages"] = _rows("ingestion_status_messages", _first(messages))
-    tables["rejected_status_messages"] = _rows("rejected_status_messages", _first(rejected_messages))
-    return tables | _histories(runs)
+    of_table: dict[str, list[Message]] = {name: [] for name in STATUS_TABLES}
+    for message in _first(messages):
+        of_table[message.table].append(message)
+    return tables | _histories(runs) | {name: _rows(name, found) for name, found in of_table.items()}
 
 
 def order_events(listed: Sequence[StatusEvent]) -> list[StatusEvent]:
@@ -79,9 +79,9 @@ def _runs(accepted: Sequence[AcceptedRun]) -> pa.Table:
     )
 
 
-def _first(messages: Iterable[StatusMessage | RejectedMessage]) -> list[StatusMessage | RejectedMessage]:
+def _first(messages: Iterable[Message]) -> list[Message]:
     newest_first = sorted(messages, key=attrgetter("fetched_at"), reverse=True)
-    return list({each.message_hash: each for each in newest_first}.values())
+    return list({(each.table, each.message_hash): each for each in newest_first}.values())
 
 
 def _rows(table: str, records: Sequence[Any]) -> pa.Table:

@@ -30,7 +30,7 @@ from statsig_runs.errors import ConfigurationError
 from statsig_runs.fetch import Request, Unread, fetch_everything
 from statsig_runs.flatten import build_tables
 from statsig_runs.settings import load_settings
-from statsig_runs.status_messages import Message, RejectedMessage, StatusFetch, StatusMessage, StatusProgress
+from statsig_runs.status_messages import Message, StatusFetch, StatusProgress
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -176,19 +176,14 @@ def raw_tables(batches: Callable[[], Iterable[dict[str, pa.Table]]], *, keeps_fi
 
 def split(outcomes: Iterable[Outcome | Message], superseded: Iterable[AcceptedRun] = ()) -> dict[str, pa.Table]:
     """Flatten outcomes and messages of all kinds."""
-    kinds: dict[type, list[Any]] = {
-        kind: [] for kind in (AcceptedRun, RejectedRun, MissingRun, StatusMessage, RejectedMessage)
-    }
+    messages: list[Message] = []
+    runs: dict[type, list[Any]] = {kind: [] for kind in (AcceptedRun, RejectedRun, MissingRun)}
     for outcome in outcomes:
-        kinds[type(outcome)].append(outcome)
-    return build_tables(
-        kinds[AcceptedRun],
-        kinds[RejectedRun],
-        kinds[MissingRun],
-        superseded,
-        kinds[StatusMessage],
-        kinds[RejectedMessage],
-    )
+        if isinstance(outcome, Message):
+            messages.append(outcome)
+        else:
+            runs[type(outcome)].append(outcome)
+    return build_tables(runs[AcceptedRun], runs[RejectedRun], runs[MissingRun], superseded, messages)
 
 
 def _table(run_batches: DltResource, table: tables.Table, *, keeps_first: bool) -> DltResource:
@@ -223,7 +218,7 @@ def _batches(outcomes: Iterable[Outcome | Message]) -> Iterator[dict[str, pa.Tab
     seen: set[str] = set()
     for outcome in outcomes:
         size = BATCH_SIZE
-        if not isinstance(outcome, StatusMessage | RejectedMessage):
+        if not isinstance(outcome, Message):
             if outcome.run_id in seen and isinstance(outcome, AcceptedRun):
                 continue
             seen.add(outcome.run_id)

@@ -20,7 +20,7 @@ from statsig_runs.job.clock import mend_clock
 from statsig_runs.job.refresh import finish, take_last_build
 from statsig_runs.job.summary import Summary
 from statsig_runs.source import BATCH_SIZE
-from statsig_runs.status_messages import Message, RejectedMessage, StatusFetch, StatusMessage, StatusProgress
+from statsig_runs.status_messages import Message, RejectedMessage, StatusFetch, StatusProgress
 from statsig_runs.status_messages.plan import FIRST_PLAUSIBLE
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def _fetch_and_load(
                 watch.step("loading")
                 loader.load(batch, fetch.progress, status=status.progress)
             for outcome in batch:
-                if isinstance(outcome, StatusMessage | RejectedMessage):
+                if isinstance(outcome, Message):
                     _count_message(outcome, summary)
                     continue
                 run = known.get(outcome.run_id)
@@ -134,7 +134,7 @@ def _count_message(message: Message, summary: Summary) -> None:
 
 def _without_known(batch: list[Outcome | Message], loader: Loader) -> list[Outcome | Message]:
     """What is to be loaded: a message that is known stays as it was seen first."""
-    hashes = {each.message_hash for each in batch if isinstance(each, StatusMessage | RejectedMessage)}
+    hashes = {each.message_hash for each in batch if isinstance(each, Message)}
     known = loader.known.message_times(hashes)
     return [each for each in batch if getattr(each, "message_hash", "") not in known]
 
@@ -153,7 +153,7 @@ def _batches(
             if isinstance(outcome, Unread):
                 log.error("%s could not be read: %s", outcome.what, outcome.error)
                 summary.count(outcome)
-            if not isinstance(outcome, StatusMessage | RejectedMessage):
+            if not isinstance(outcome, Message):
                 done += 1
                 watch.fetched(done, fetch.planned)
             if isinstance(outcome, Unread):

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import msgspec
 
@@ -22,11 +22,13 @@ from statsig_runs.moments import is_on_the_calendar
 
 @dataclass(frozen=True, slots=True)
 class StatusMessage:
-    """One distinct message; each attribute is a column of `ingestion_status_messages`.
+    """One distinct message; each attribute is a column of its table.
 
     `message_hash` is the SHA-256 (hex) of the message's canonical JSON: there is no id. `date_stamp` is the calendar
     date that `ds` names, `status_at` the `timestamp` in UTC. `payload` is the API's own text.
     """
+
+    table: ClassVar[str] = "ingestion_status_messages"
 
     message_hash: str
     source_name: str | None
@@ -50,10 +52,12 @@ class StatusMessage:
 
 @dataclass(frozen=True, slots=True)
 class RejectedMessage:
-    """What is no message, and why; each attribute is a column of `rejected_status_messages`.
+    """What is no message, and why; each attribute is a column of its table.
 
     `payload` is the API's own text, with U+FFFD in place of bytes that are no text.
     """
+
+    table: ClassVar[str] = "rejected_status_messages"
 
     message_hash: str
     fetched_at: datetime

@@ -34,14 +34,14 @@ _PAYLOADS: Final = """
     select run_id, fetched_at, payload from numbered where recency = 1 order by run_id
 """
 
-# the next messages of the ingestion status, read and refused alike
+# the messages of the ingestion status, refused and read alike
 _MESSAGES: Final = """
-    select message_hash, fetched_at, payload from (
-        select message_hash, first_fetched_at as fetched_at, payload from {raw}.ingestion_status_messages
-        union all
+    select {columns} from (
         select message_hash, fetched_at, payload from {raw}.rejected_status_messages
+        union all
+        select message_hash, first_fetched_at as fetched_at, payload from {raw}.ingestion_status_messages
     ) as messages
-    where message_hash > %s order by message_hash limit {count}
+    where {condition}
 """
 
 # the payload that a run has now is the one that was fetched when the run was
@@ -141,19 +141,16 @@ class Known:
     def message_times(self, hashes: Collection[str]) -> dict[str, datetime]:
         """When each of these messages of the ingestion status was fetched first, read or refused, by its hash."""
         seen: dict[str, datetime] = {}
-        for table, moment in (
-            ("rejected_status_messages", "fetched_at"),
-            ("ingestion_status_messages", "first_fetched_at"),
-        ):
-            for condition, part in _portions("message_hash", hashes):
-                sql = f"select message_hash, {moment} from {self._raw}.{table} where {condition}"  # noqa: S608
-                seen |= {name: in_utc(fetched_at) for name, fetched_at in self._database.query(sql, part) or ()}
+        for condition, part in _portions("message_hash", hashes):
+            rows = self._query_messages("message_hash, fetched_at", condition, part)
+            seen |= {name: in_utc(fetched_at) for name, fetched_at in rows}
         return seen
 
     def messages(self, count: int) -> Iterator[tuple[bytes, datetime]]:
         """The payload of every message of the ingestion status, with the time of its first fetch; by `count`."""
         last = ""
-        while rows := self._database.query(_MESSAGES.format(raw=self._raw, count=count), [last]):
+        condition = f"message_hash > %s order by message_hash limit {count}"
+        while rows := self._query_messages("message_hash, fetched_at, payload", condition, [last]):
             for last, fetched_at, payload in rows:  # noqa: B007  the last hash starts the next portion
                 yield payload.encode(), in_utc(fetched_at)
 
@@ -180,12 +177,7 @@ class Known:
 
     def messages_after(self, moment: datetime) -> list[bytes]:
         """The payloads of the messages of the ingestion status that were fetched first later."""
-        sql = f"""
-            select payload from {self._raw}.ingestion_status_messages where first_fetched_at > %s
-            union all
-            select payload from {self._raw}.rejected_status_messages where fetched_at > %s
-        """  # noqa: S608
-        return [payload.encode() for (payload,) in self._database.query(sql, [moment, moment]) or ()]
+        return [payload.encode() for (payload,) in self._query_messages("payload", "fetched_at > %s", [moment])]
 
     def loads_after(self, moment: datetime) -> list[dict[str, Any]]:
         """The rows of `sync_loads` of loads that began or ended later, newest first."""
@@ -199,6 +191,10 @@ class Known:
     @property
     def _raw(self) -> str:
         return self._database.qualified(self._schemas.raw)
+
+    def _query_messages(self, columns: str, condition: str, parameters: Collection[Any]) -> Rows:
+        sql = _MESSAGES.format(raw=self._raw, columns=columns, condition=condition)
+        return self._database.query(sql, parameters) or []
 
     def _query_runs(
         self, condition: str, parameters: Collection[str], now: datetime, settle_days: float
