@@ -16,8 +16,8 @@ import pytest
 import requests
 
 from statsig_runs.simulator import API_KEY, RUNS_PATH, Simulator, serve
-from statsig_runs.simulator.console import show_news
 from statsig_runs.simulator.faults import Faults, RateWindows, Reply, reply_error
+from statsig_runs.simulator.live import show_news
 from statsig_runs.simulator.sample_runs import generate_runs
 from statsig_runs.simulator.store import RunStore
 
@@ -385,7 +385,7 @@ def test_serve_says_how_to_use_it_and_ends_cleanly_on_ctrl_c(monkeypatch: pytest
         if len(seen) == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("statsig_runs.simulator.console.sleep", look)
+    monkeypatch.setattr("statsig_runs.simulator.live.sleep", look)
     serve(echo=told.append, port=0, count=12, page_size=5, malformed=2, rate_limits="100/10,900/900")
     assert seen == [5, 5]
     assert told[0].startswith("Simulated Console API with 12 runs at http://127.0.0.1:")

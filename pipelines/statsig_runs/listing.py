@@ -8,13 +8,13 @@ of a sync do not show the order, and where it is another, all are read.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import pairwise
 from typing import Final
 
-from statsig_runs.plan import Gap, KnownRun, ListedRun, Progress
+from statsig_runs.plan import Gap, KnownRun, ListedRun, Progress, merge_gaps
 
 REPEATED_PAGES: Final = 3
 """So many pages in a row without a run that was not listed before: the server ignores the page number."""
@@ -23,7 +23,6 @@ UNREADABLE_PAGES: Final = 3
 """So many pages in a row that cannot be read: a reading ends there for this time."""
 
 _MARKS: Final = 10  # runs by which the end of an unreadable page is known again
-_MOST_GAPS: Final = 50  # more of them are read as one
 _MOST_OUT_OF_ORDER: Final = 0.2  # of the neighbours on a page
 
 
@@ -118,7 +117,7 @@ class Listing:
             return Progress()
         open_readings = [self._reading, *self._waiting] if self._reading else self._waiting
         rests = [reading.rest for reading in open_readings if reading.is_owed]
-        return Progress(as_of=self._as_of, gaps=_merge([*self._left, *map(self._step_over, rests)]))
+        return Progress(as_of=self._as_of, gaps=merge_gaps([*self._left, *map(self._step_over, rests)]))
 
     def take(
         self, runs: Sequence[ListedRun], known: Mapping[str, KnownRun], *, is_last: bool, fetched_at: datetime
@@ -289,24 +288,3 @@ def _existed(runs: Sequence[ListedRun], known: Mapping[str, KnownRun], as_of: da
     if as_of is None or not dated:
         return False
     return all(run.run_id in known and known[run.run_id].fetched_at <= as_of for run in dated)
-
-
-def _merge(gaps: Iterable[Gap]) -> tuple[Gap, ...]:
-    """Gaps in the order of their pages: those from one page as one, and a few rather than many."""
-    merged: list[Gap] = []
-    for gap in sorted(gaps, key=lambda each: (each.page, each.below)):
-        last = merged[-1] if merged else None
-        if last and last.page == gap.page and (last.below == gap.below or not last.below):
-            merged[-1] = _unite(last, gap)
-        else:
-            merged.append(gap)
-    while len(merged) > _MOST_GAPS:
-        merged[-2:] = [_unite(*merged[-2:])]
-    return tuple(merged)
-
-
-def _unite(upper: Gap, lower: Gap) -> Gap:
-    """One gap that holds both, and what is between them."""
-    as_of = min(upper.as_of, lower.as_of) if upper.as_of and lower.as_of else None
-    below = upper.below if upper.below == lower.below else ()
-    return replace(upper, as_of=as_of, below=below, is_bad=upper.is_bad and lower.is_bad)

@@ -24,12 +24,13 @@ New runs push old ones to later pages, so what is missing is never above the pag
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 _FIRST_PLAUSIBLE: Final = datetime(2015, 1, 1, tzinfo=UTC)
 _LONGEST_AHEAD: Final = timedelta(days=2)
+_MOST_GAPS: Final = 50  # more of them are read as one
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,27 @@ class Progress:
             failed=tuple(state.get("failed", ())),
             is_turn_of_rest=bool(state.get("is_turn_of_rest")),
         )
+
+
+def merge_gaps(gaps: Iterable[Gap]) -> tuple[Gap, ...]:
+    """Gaps in the order of their pages: those from one page as one, and a few rather than many."""
+    merged: list[Gap] = []
+    for gap in sorted(gaps, key=lambda each: (each.page, each.below)):
+        last = merged[-1] if merged else None
+        if last and last.page == gap.page and (last.below == gap.below or not last.below):
+            merged[-1] = _unite(last, gap)
+        else:
+            merged.append(gap)
+    while len(merged) > _MOST_GAPS:
+        merged[-2:] = [_unite(*merged[-2:])]
+    return tuple(merged)
+
+
+def _unite(upper: Gap, lower: Gap) -> Gap:
+    """One gap that holds both, and what is between them."""
+    as_of = min(upper.as_of, lower.as_of) if upper.as_of and lower.as_of else None
+    below = upper.below if upper.below == lower.below else ()
+    return replace(upper, as_of=as_of, below=below, is_bad=upper.is_bad and lower.is_bad)
 
 
 def is_plausible(created_at: datetime, now: datetime) -> bool:
