@@ -1,6 +1,7 @@
-"""Keeps what a process found out in a file, for later ones: whole, and for exactly what it was made of.
+"""Keeps the result of some work in a file, so that later processes need not do the work again.
 
-Whatever else lies in such a file's place is as good as no file. Knows nothing of what is kept.
+The file begins with a key, a hash of all that the result depends on, and with a hash of the content. A file with
+another key counts as no file, and so does a damaged one. Knows nothing of what is kept.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 def read_kept(file: Path, key: str) -> bytes | None:
-    """What was kept there under this key; None if there is nothing, or not a whole file."""
+    """What was kept in this file under this key; None where there is nothing, another key, or a damaged file."""
     try:
         head, _, content = file.read_bytes().partition(b"\n")
     except OSError:
@@ -24,10 +25,10 @@ def read_kept(file: Path, key: str) -> bytes | None:
 
 
 def keep(file: Path, key: str, content: bytes) -> None:
-    """Keep this under this key. Without room for it, later processes do without.
+    """Keep the content under this key. If the file cannot be written, nothing is kept, and nothing is raised.
 
     Args:
-        file: is replaced whole; its folder is there.
+        file: is replaced whole; its folder must exist.
         key: a hash of all that the content depends on.
         content: what is kept.
     """

@@ -1,4 +1,4 @@
-"""Reads an archive of runs in whatever form people save them, as one stream of payloads.
+"""Reads an archive of runs as one stream of payloads, whatever form it was saved in.
 
 A run a line is the usual form, and the one of which no more than a line is held in memory. All others are told from it
 by where their brackets close: an object over many lines, an array, answers of the API one after the other. This module
@@ -57,7 +57,7 @@ class StatusPayload(NamedTuple):
 
 
 class _Wrapped(msgspec.Struct):
-    """What tells runs, messages, answers of the API and rows of raw tables from each other; the rest is left alone."""
+    """The fields that tell what an object is: a run, a message, an answer of the API, or a row of a raw table."""
 
     runID: msgspec.Raw = msgspec.Raw()  # noqa: N815  as in the API
     data: msgspec.Raw = msgspec.Raw()
@@ -105,7 +105,7 @@ def _unpack(file: io.BufferedReader) -> io.BufferedReader:
 
 
 def read_archive(stream: io.BufferedReader, fetched_at: datetime) -> Iterator[Payload | StatusPayload | RejectedRun]:
-    """The runs of an archive; what is none is rejected, with its line in the reason.
+    """The runs of an archive. Whatever is no run is rejected; the reason names its line.
 
     Args:
         stream: as from `open_archive`.
@@ -139,7 +139,10 @@ def read_archive(stream: io.BufferedReader, fetched_at: datetime) -> Iterator[Pa
 
 
 class _Cutter:
-    """Cuts lines where the brackets of a value close. `size` is how many bytes wait for that."""
+    """Cuts lines into JSON values: a value ends where its brackets close.
+
+    `size` is how many bytes have come of a value that has not ended yet.
+    """
 
     def __init__(self) -> None:
         self.size = 0
@@ -147,7 +150,7 @@ class _Cutter:
         self._depth = 0
 
     def feed(self, line: bytes, number: int) -> Iterator[tuple[bytes, int]]:
-        """Add a line; gives what is complete, each piece with the number of the line in which it begins."""
+        """Add a line. Gives the values that are complete now, each with the number of the line in which it begins."""
         if self._lines and line.startswith(b"{") and not self._lines[-1][0].endswith((b"[", b",", b":")):
             yield from self.end()  # the value before was never closed, and this is the next one
         start = 0
@@ -167,7 +170,7 @@ class _Cutter:
             yield from self.end()
 
     def end(self) -> Iterator[tuple[bytes, int]]:
-        """What is left, which is no value; but lines in it that are objects by themselves may be runs."""
+        """What is left is no whole value. Still, a line in it that is an object by itself may be a run."""
         lines = self._lines
         self._clear()
         broken = []

@@ -1,7 +1,7 @@
-"""Mends what a clock that ran ahead has left behind: times of fetches and loads that have not come yet.
+"""Corrects times of fetches and loads that lie in the future: a clock that ran ahead has written them.
 
-A run that counts as fetched in a year from now would make everything look fresh until then. When it was fetched is not
-known, only that it was before now: so it counts as fetched now, and the payloads that it had before keep their order.
+A run that was "fetched" a year from now would make everything look fresh for a year. When it was really fetched is not
+known, only that it was before now. So it counts as fetched now, and the payloads that it had before keep their order.
 Knows neither the API nor what the tables are used for.
 """
 
@@ -32,7 +32,7 @@ _MOMENT: Final = timedelta(microseconds=1)
 
 
 def mend_clock(loader: Loader, now: datetime) -> None:
-    """Give a time that can be to all that was fetched or loaded after `now` (UTC), if anything was.
+    """Where something counts as fetched or loaded after `now` (UTC), give it a time that is not.
 
     Raises:
         StorageError: the destination cannot be read or written.

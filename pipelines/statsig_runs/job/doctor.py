@@ -1,4 +1,4 @@
-"""`statsig-runs doctor`: what a sync needs, looked at piece by piece, each with what to do where it is missing.
+"""`statsig-runs doctor`: looks at each thing that a sync needs, and says what to do where one is missing.
 
 It changes nothing, and makes at most one request. A finding fails with the exit code that a sync or a check would have.
 """
@@ -50,7 +50,7 @@ _LIBRARIES: Final = ("dlt", "dbt-core", "dbt-duckdb", "duckdb")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was seen of one thing: `state` is `ok`, `warning` or `failed`; without a remedy nothing is to be done."""
+    """What was seen of one thing. `state` is `ok`, `warning` or `failed`; `remedy` says what to do, if anything."""
 
     name: str
     state: str
@@ -227,5 +227,5 @@ def _age(loads: list[datetime], newest: datetime | None, most: float | None, now
 
 
 def worst(findings: list[Finding]) -> int:
-    """The exit code: that of the first finding that failed, which may be why others did."""
+    """The exit code of the first finding that failed, because the others may have failed for its sake; else 0."""
     return next((each.exit_code for each in findings if each.state == "failed"), 0)

@@ -20,17 +20,17 @@ class Watch(Protocol):
     """Is told how far a sync is."""
 
     def step(self, name: str) -> None:
-        """Another step begins."""
+        """A step of this name begins."""
 
     def fetched(self, done: int, planned: int | None) -> None:
-        """So many runs have come of so many; None while the list is paged and nobody knows."""
+        """So many runs are done, of so many; `planned` is None while the list is paged and nobody knows how many."""
 
     def waiting(self, until: float) -> None:
         """The rate limit holds the next request until then (seconds since the epoch). Called from any thread."""
 
 
 class LogWatch:
-    """Log lines: one a step, and one now and then while runs come in."""
+    """Writes log lines: one for each step, and one every 30 seconds while runs come in."""
 
     def __init__(self) -> None:
         self._next = time.monotonic() + _LOG_EVERY

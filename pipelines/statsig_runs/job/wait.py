@@ -1,6 +1,7 @@
-"""`statsig-runs wait-for`: sync, or look, until one date of one source is in. For orchestrators, as a sensor.
+"""`statsig-runs wait-for`: waits until one date of one source is in. Orchestrators use it as a sensor.
 
-Knows what is worth waiting for and how long to pause; what a sync does is `sync`'s business.
+It syncs again and again, or only looks at what others publish. Knows what is worth waiting for and how long to pause;
+what a sync does, `sync` knows.
 """
 
 from __future__ import annotations
@@ -62,12 +63,12 @@ class Seen:
 
     @property
     def has_failed(self) -> bool:
-        """For good, as far as can be known: unsuccessful, nothing under way, and later than its source is used to."""
+        """Whether it is lost for good, as far as can be known: it failed, nothing is under way, and it is overdue."""
         return self.outcome in {"failed", "stalled"} and not self.is_in_flight and self.is_overdue
 
     @property
     def has_ended(self) -> bool:
-        """Nothing is under way, and the newest run that has the date has come to an end."""
+        """Whether the newest run that has the date has come to an end, and no other is under way."""
         return self.outcome in {"succeeded", "failed", "stalled"} and not self.is_in_flight
 
     def __str__(self) -> str:

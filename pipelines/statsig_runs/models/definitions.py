@@ -1,4 +1,4 @@
-"""What a team may define otherwise, as the dbt project's variables."""
+"""The definitions that a team may change, as variables of the dbt project."""
 
 from __future__ import annotations
 

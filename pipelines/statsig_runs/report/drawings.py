@@ -1,4 +1,7 @@
-"""Draws Vega-Lite specifications as SVG, and keeps the drawings: most charts of a page are those of the page before."""
+"""Draws charts as SVG, from Vega-Lite specifications.
+
+The drawings are kept in a file. Most charts of a page are as they were on the page before, and are not drawn again.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ class Drawings:
     """The drawings of one page.
 
     Args:
-        file: where the drawings of the page before are kept, and those of this one; None to keep none.
+        file: holds the drawings of the page before, and then those of this page; None to keep none.
     """
 
     def __init__(self, file: Path | None = None) -> None:
@@ -34,7 +37,7 @@ class Drawings:
         return self._drawn[name]
 
     def keep(self) -> None:
-        """Keep what was drawn for the next page, and nothing else."""
+        """Keep the drawings of this page for the next one. Those that it did not need are forgotten."""
         if self._file and self._drawn != self._before:
             keep(self._file, self._key, msgspec.json.encode(self._drawn))
 

@@ -1,8 +1,8 @@
 """One build of the models, one transaction of DuckLake: readers see all marts of a build at once, or none.
 
-dbt opens a connection for each model and commits each. Here all its connections are one, with one transaction. DuckDB
-has no savepoints: after the first statement that fails nothing more is built, and nothing of the build stays. Knows
-dbt's adapter, and not what is built.
+Left to itself, dbt opens a connection for each model, and commits each model. Here it gets one connection with one
+transaction. DuckDB has no savepoints. So after the first statement that fails nothing more is built, and nothing of the
+build stays. Knows dbt's adapter, and not what is built.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ class _OneConnection(DuckDBConnectionManager):
         return connection
 
     def add_begin_query(self) -> None:
-        """It has begun with the first model."""
+        """Do nothing: the transaction began when the connection was opened."""
 
     def add_commit_query(self) -> None:
-        """It is committed after the last test."""
+        """Do nothing: `one_transaction` commits, after the last test."""
 
     @classmethod
     def _rollback_handle(cls, connection: Connection) -> None:
-        """What failed has ended the transaction: what follows is refused until the end."""
+        """Do nothing: the failure has ended the transaction, and DuckDB refuses what follows."""
 
     @classmethod
     def _close_handle(cls, connection: Connection) -> None:
-        """It stays open until the end."""
+        """Do nothing: the next model uses the same connection."""
 
 
 @contextmanager

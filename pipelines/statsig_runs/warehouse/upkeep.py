@@ -1,7 +1,7 @@
-"""How a lake stays small: small files become large ones, and what only old states need is deleted.
+"""Keeps a lake small: merges small files into large ones, and deletes files that only older states need.
 
-Each load and each build writes files and leaves those they replace to readers who have begun, and to whoever asks for
-an older state. Once a day is enough to look after them: what it costs then does not count. Knows no model.
+Each load and each build writes new files. The files that they replace stay: somebody may still read them, or may ask
+for an older state. The upkeep is done once a day, so its cost hardly counts. Knows no model.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ _EVERY: Final = timedelta(hours=23)  # a nightly sync that begins a minute earli
 _DELETED_SHARE: Final = 0.2
 """A file of DuckLake is written anew once this share of its rows is deleted."""
 _FILE_BYTES: Final = 16 * 2**20
-"""How large files of Delta tables become. A merge writes each file anew that has a row of its runs."""
+"""Files of Delta tables are put together up to this size. A merge rewrites each file that has a row of its runs."""
 
 
 def is_due(state: Path) -> bool:
-    """Whether the last upkeep that this folder knows of is a day ago."""
+    """Whether the last upkeep was a day ago or longer, or never, by the mark in the state folder."""
     try:
         return datetime.now(UTC) - datetime.fromtimestamp(_mark(state).stat().st_mtime, UTC) > _EVERY
     except OSError:
@@ -31,7 +31,7 @@ def is_due(state: Path) -> bool:
 
 
 def note_done(state: Path) -> None:
-    """Remember that it was done now."""
+    """Leave a mark that the upkeep was done now."""
     _mark(state).touch()
 
 
@@ -63,7 +63,7 @@ def tidy_delta(lake: Lake, schemas: Schemas, keep: timedelta) -> None:
 
 
 def tidy_ducklake(loader: Loader, keep: timedelta) -> None:
-    """Look after the tables of a project, and the history of the catalogue where nothing but statsig-runs is in it.
+    """Look after the tables of a project. Old snapshots are deleted only where the catalogue holds nothing else.
 
     Args:
         loader: connects to the lake.
@@ -83,6 +83,6 @@ def tidy_ducklake(loader: Loader, keep: timedelta) -> None:
                 connection.execute(
                     f"call ducklake_rewrite_data_files({of_table}, delete_threshold => {_DELETED_SHARE})"
                 )
-        if all(schema.startswith("statsig") for schema, _ in tables):  # snapshots are of all that is in a catalogue
+        if all(schema.startswith("statsig") for schema, _ in tables):  # a snapshot is of the whole catalogue
             connection.execute(f"call ducklake_expire_snapshots('{name}', older_than => {until})")
         connection.execute(f"call ducklake_cleanup_old_files('{name}', older_than => {until})")

@@ -1,8 +1,8 @@
-"""The published copy of a warehouse elsewhere: small tables whole, what happened in runs for the last days.
+"""The published copy of a warehouse elsewhere: a DuckDB file with the runs of the last days, and small tables whole.
 
-So who reads the copy needs neither the warehouse's credentials nor its engine. Only what changed is read again. Each
-build gives the runs whose rows it wrote its own id (`int_built_runs`). The copy keeps these ids, and reads the rows of
-those runs again whose id in the warehouse is another.
+A reader of the copy needs neither the warehouse's credentials nor its engine. Only what has changed is read again.
+Each build has an id, and notes it beside every run whose rows it wrote (`int_built_runs`). The copy keeps these ids.
+Where the warehouse has another id for a run, the rows of that run are read again.
 """
 
 from __future__ import annotations
@@ -58,9 +58,11 @@ class _Copied:
 
 
 class _Keyed(NamedTuple):
-    """Tables whose rows are read again by key, where the ledger's version of the key is another.
+    """Tables that are copied key by key, for example run by run.
 
-    The ledger is one of the tables. It has a row per key, and `since` names its column of time.
+    One of them is the `ledger`, with a row per key. Its column `version` says whether the rows of a key have changed:
+    where the copy has another version, the rows of that key are read again from all `members`, the ledger included.
+    Its column of time, `since`, says whether a key is inside the window.
     """
 
     ledger: _Copied
@@ -169,7 +171,7 @@ class Window:
                 connection.execute(f'comment on column {table.path}."{name}" is {literal(meaning)}')
 
     def _read_changed(self, connection: duckdb.DuckDBPyConnection, group: _Keyed, since: datetime) -> None:
-        """Forget what left the window or the warehouse, and read what is new or has another version."""
+        """Delete the keys that left the window or the warehouse; read those that are new or have another version."""
         is_inside = f"{group.since} >= %s or {group.since} < %s"
         sql = f"select {group.key}, {group.version} from {self._named(group.ledger)} where {is_inside}"  # noqa: S608
         found = self._source.query(sql, [since, FIRST_PLAUSIBLE]) or ()
