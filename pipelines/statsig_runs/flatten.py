@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from statsig_runs.contract import AcceptedRun, MissingRun, RejectedRun, SourceHistory, StatusEvent
-from statsig_runs.tables import BATCH_TABLES, RUN_TABLES, STATUS_TABLES, TIMESTAMP, TOMBSTONE
+from statsig_runs.tables import BATCH_TABLES, MESSAGE_TABLES, RUN_TABLES, TIMESTAMP, TOMBSTONE
 
 if TYPE_CHECKING:
     from statsig_runs.status_messages.message import Message
@@ -53,7 +53,7 @@ def build_tables(
         "rejected_runs": _rows("rejected_runs", refusals),
         "missing_runs": _with_tombstones("missing_runs", _rows("missing_runs", list(absences.values())), found),
     }
-    of_table: dict[str, list[Message]] = {name: [] for name in STATUS_TABLES}
+    of_table: dict[str, list[Message]] = {name: [] for name in MESSAGE_TABLES}
     for message in _first(messages):
         of_table[message.table].append(message)
     return tables | _histories(runs) | {name: _rows(name, found) for name, found in of_table.items()}

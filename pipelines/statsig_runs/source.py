@@ -187,7 +187,7 @@ def split(outcomes: Iterable[Outcome | Message], superseded: Iterable[AcceptedRu
 
 
 def _table(run_batches: DltResource, table: tables.Table, *, keeps_first: bool) -> DltResource:
-    is_kept = keeps_first and table.name in tables.STATUS_TABLES
+    is_kept = keeps_first and table.name in tables.MESSAGE_TABLES
 
     def pick(batch: dict[str, pa.Table]) -> Iterator[pa.Table]:
         yield batch[table.name]

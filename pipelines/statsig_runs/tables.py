@@ -181,7 +181,7 @@ RUN_TABLES: Final[dict[str, Table]] = {table.name: table for table in _RUN_TABLE
 _MESSAGE_HASH: Final = Column(
     TEXT, "SHA-256 of the message's canonical JSON, in hexadecimal digits: the API gives messages no id."
 )
-_STATUS_TABLES: Final = (
+_MESSAGE_TABLES: Final = (
     Table(
         "ingestion_status_messages",
         "One row per distinct message of the ingestion status.",
@@ -217,11 +217,17 @@ _STATUS_TABLES: Final = (
     ),
 )
 
-STATUS_TABLES: Final[dict[str, Table]] = {table.name: table for table in _STATUS_TABLES}
-"""What the messages of the ingestion status become, by name."""
+MESSAGE_TABLES: Final[dict[str, Table]] = {table.name: table for table in _MESSAGE_TABLES}
+"""What messages become, by name: a message has a hash for an id, and is loaded once."""
 
-BATCH_TABLES: Final[dict[str, Table]] = {**RUN_TABLES, **STATUS_TABLES}
+BATCH_TABLES: Final[dict[str, Table]] = {**RUN_TABLES, **MESSAGE_TABLES}
 """What a batch becomes, by name."""
+
+REFUSALS: Final = {
+    "rejected_runs": ("run_payloads", "content_hash"),
+    "rejected_status_messages": ("ingestion_status_messages", "message_hash"),
+}
+"""The tables of what the contract refuses: where it is once the contract accepts it, and the hash it has in both."""
 
 SYNC_LOADS: Final = Table(
     "sync_loads",

@@ -139,18 +139,13 @@ class LakeLoader(Loader):
     def drop_accepted_refusals(self) -> None:
         """Forget refusals of payloads that the contract has come to accept."""
         raw = self.schemas.raw
-        accepted = f"select run_id, content_hash from {raw}.run_payloads"  # noqa: S608  a schema of ours
-        both = f"select content_hash from {raw}.rejected_runs where (run_id, content_hash) in ({accepted})"  # noqa: S608
-        hashes = [content_hash for (content_hash,) in self._tables.query(both) or ()]
-        refused = self._lake.open(raw, "rejected_runs")
-        if hashes and refused:
-            refused.delete(f"content_hash in ({_literals(hashes)})")
-        read = f"select message_hash from {raw}.ingestion_status_messages"  # noqa: S608
-        both = f"select message_hash from {raw}.rejected_status_messages where message_hash in ({read})"  # noqa: S608
-        hashes = [message_hash for (message_hash,) in self._tables.query(both) or ()]
-        unread = self._lake.open(raw, "rejected_status_messages")
-        if hashes and unread:
-            unread.delete(f"message_hash in ({_literals(hashes)})")
+        for refused, (accepted, key) in tables.REFUSALS.items():
+            known = f"select {key} from {raw}.{accepted}"  # noqa: S608  names of ours
+            both = f"select {key} from {raw}.{refused} where {key} in ({known})"  # noqa: S608
+            hashes = [found for (found,) in self._tables.query(both) or ()]
+            table = self._lake.open(raw, refused)
+            if hashes and table:
+                table.delete(f"{key} in ({_literals(hashes)})")
 
     def _adapt(self, resources: Mapping[str, DltResource], outcomes: Collection[Outcome | Message]) -> None:
         accepted = {outcome.run_id for outcome in outcomes if isinstance(outcome, AcceptedRun)}

@@ -19,7 +19,7 @@ from statsig_runs.contract import AcceptedRun
 from statsig_runs.plan import Progress
 from statsig_runs.source import loaded_batch
 from statsig_runs.status_messages import StatusProgress
-from statsig_runs.tables import NUMBER, REAL, SYNC_LOADS, TEXT, TIMESTAMP
+from statsig_runs.tables import NUMBER, REAL, REFUSALS, SYNC_LOADS, TEXT, TIMESTAMP
 from statsig_runs.warehouse.database import SqlDatabase
 from statsig_runs.warehouse.failures import CONNECTING, COPYING, cause_of, is_outage, translated
 from statsig_runs.warehouse.known import Known
@@ -213,10 +213,9 @@ class Loader:
     def drop_accepted_refusals(self) -> None:
         """Forget refusals of payloads that the contract has come to accept."""
         raw = self.sql.qualified(self.schemas.raw)
-        read = f"select message_hash from {raw}.ingestion_status_messages"  # noqa: S608  a schema of ours
-        self.sql.execute(f"delete from {raw}.rejected_status_messages where message_hash in ({read})")  # noqa: S608
-        accepted = f"select content_hash from {raw}.run_payloads"  # noqa: S608  a schema of ours
-        self.sql.execute(f"delete from {raw}.rejected_runs where content_hash in ({accepted})")  # noqa: S608
+        for refused, (accepted, key) in REFUSALS.items():
+            known = f"select {key} from {raw}.{accepted}"  # noqa: S608  names of ours
+            self.sql.execute(f"delete from {raw}.{refused} where {key} in ({known})")  # noqa: S608
 
     def connected(self) -> AbstractContextManager[None]:
         """Keep one connection for all that is asked inside."""
