@@ -140,18 +140,21 @@ _VOLUMES: Final = """
     order by date_stamp, source
 """
 
+_SPACE: Final = "' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13)"
+"""What the models leave out around a name when they fold it: see the macro `folded_name`."""
+
 # the copy has the messages, and no model of them: a name is a source's as the models have it, exact or else folded
-_MESSAGES: Final = """
+_MESSAGES: Final = f"""
     with names as (select source from fct_source_dates union select source from ingestion_run_sources),
     folded as (
-        select lower(trim(source, e' \\t\\r\\n')) as folded, min(source) as source
+        select lower(trim(source, {_SPACE})) as folded, min(source) as source
         from names group by folded having count(*) = 1
     ),
     messages as (
         select coalesce(names.source, folded.source) as source, messages.* exclude (payload)
         from ingestion_status_messages as messages
         left join names on messages.source_name = names.source
-        left join folded on lower(trim(messages.source_name, e' \\t\\r\\n')) = folded
+        left join folded on lower(trim(messages.source_name, {_SPACE})) = folded
     ),
     told as (
         select
@@ -177,4 +180,4 @@ _MESSAGES: Final = """
     from once
     qualify row_number() over (partition by run_id order by is_error desc, told_at desc, source, status, told) <= $3
     order by run_id, told_at, source, status, told
-"""
+"""  # noqa: S608  names of ours
