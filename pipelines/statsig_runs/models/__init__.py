@@ -1,7 +1,7 @@
 """The dbt project, in process: builds and tests the marts, and writes their documentation page.
 
     build        the marts of one database, from its raw tables
-    definitions  what a team may define otherwise
+    definitions  the definitions that a team may change
     renewal      the marts as of a fetch that changed nothing or little, without dbt
     dbt_project  dbt itself: one profile, one set of variables, its errors in our words
     manifest     the project as dbt has read it, kept between processes

@@ -29,7 +29,7 @@ from statsig_runs.models.manifest import hashes_of
 from statsig_runs.packaged import packaged
 
 AS_OF_NEWEST_FETCH: Final = "as_of_newest_fetch"
-"""The tag of the models whose rows depend on when a run was read last, though no run has changed."""
+"""The tag of the models whose rows change with the time of the newest fetch, even when no run has changed."""
 
 BUILD_ID: Final = "{build id}"
 """Stands in a step's query for the id of the build, which is another one each time."""
@@ -101,14 +101,18 @@ class Database(Protocol):
 
 
 def take_renewal(state: Path, place: str, variables: Mapping[str, Any]) -> Renewal | None:
-    """What the last build kept in this folder, which has it no longer; None if that was of another project or code.
+    """Read what the last build kept in this folder, and delete it there.
 
-    A process that changes what is loaded takes it first: if it is killed, the next one builds.
+    A process takes it before it changes what is loaded. If that process is killed, the next one finds nothing, and
+    builds.
 
     Args:
         state: the folder for dbt's working files.
         place: where the tables are.
         variables: those of `dbt_project.yml`.
+
+    Returns:
+        What a renewal needs. None where nothing was kept, or where the place, the variables or the code were others.
     """
     content = read_kept(state / _FILE, _key(place, variables))
     with suppress(FileNotFoundError):
@@ -117,7 +121,7 @@ def take_renewal(state: Path, place: str, variables: Mapping[str, Any]) -> Renew
 
 
 def keep_renewal(renewal: Renewal, state: Path, place: str, variables: Mapping[str, Any]) -> None:
-    """Keep what a build, or a renewal of it, has left; arguments as of `take_renewal`."""
+    """Keep what the next renewal needs, after a build or after a renewal; arguments as of `take_renewal`."""
     keep(state / _FILE, _key(place, variables), msgspec.json.encode(renewal))
 
 
