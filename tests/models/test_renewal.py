@@ -15,7 +15,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from statsig_runs.errors import StorageError
+from statsig_runs.kept import keep
 from statsig_runs.models import Definitions, Renewal, build_models, keep_renewal, renew, take_renewal
+from statsig_runs.models.renewal import _key
 from tests import oracle
 from tests.support import generated_lives, generated_messages, generated_runs
 from tests.support import warehouse_of_runs as warehouse
@@ -216,3 +218,8 @@ def test_what_is_kept_counts_once_and_for_the_same_place_and_definitions(built: 
         keep_renewal(built, state, "here", variables)
         assert take_renewal(state, place, others) is None
         assert list(state.iterdir()) == []
+
+
+def test_what_another_version_has_kept_is_as_good_as_nothing(tmp_path: Path) -> None:
+    keep(tmp_path / "renewal", _key("here", {}), b'{"relations": {}}')
+    assert take_renewal(tmp_path, "here", {}) is None

@@ -117,7 +117,9 @@ def take_renewal(state: Path, place: str, variables: Mapping[str, Any]) -> Renew
     content = read_kept(state / _FILE, _key(place, variables))
     with suppress(FileNotFoundError):
         (state / _FILE).unlink()
-    return msgspec.json.decode(content, type=Renewal) if content else None
+    with suppress(msgspec.MsgspecError):  # another version may have kept something else
+        return msgspec.json.decode(content, type=Renewal) if content else None
+    return None
 
 
 def keep_renewal(renewal: Renewal, state: Path, place: str, variables: Mapping[str, Any]) -> None:
