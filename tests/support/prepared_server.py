@@ -42,11 +42,12 @@ def prepare(folder: Path) -> None:
     vars(refresh)["refresh_page"] = lambda _warehouse: None
     duckdb.default_connection().close()
     database = folder / "statsig_runs.duckdb"
-    if not os.fork():  # pyarrow loads with threads, dbt reads a project with threads, and both keep them
+    pid = os.fork()
+    if not pid:  # pyarrow loads with threads, dbt reads a project with threads, and both keep them
         load(database, all_runs())
         refresh.build(open_warehouse(database), load_settings())
         sys.exit()
-    assert os.wait()[1] == 0
+    assert os.waitpid(pid, 0)[1] == 0
     refresh.build(open_warehouse(database), load_settings())
     gc.collect()
     assert len(list(Path("/proc/self/task").iterdir())) == 1
