@@ -15,13 +15,17 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 
+from statsig_runs.models import renew
 from tests import oracle
 from tests.support import generated_lives, generated_messages, generated_runs
 from tests.support import warehouse_of_runs as warehouse
+from tests.support.renewed_file import File
 
 pytestmark = pytest.mark.timeout(0)  # builds are slow on a busy machine, and the number of examples is the caller's
 HELD_BACK = 2
 """So many of each source's newest runs come with each of two later builds: enough for final statuses to change."""
+RENEWED = 6
+"""So many changes are brought in without dbt."""
 EXAMPLES = int(os.environ.get("STATSIG_RUNS_EXAMPLES", "6"))
 # No shrinking: it would cost a build a step, and the message names the run whose rows differ anyway.
 WORLDS = settings(
@@ -141,7 +145,7 @@ def in_parts(world: generated_runs.World) -> list[generated_runs.World]:
 
 @settings(WORLDS, max_examples=max(1, EXAMPLES // 3))
 @given(data=st.data())
-def test_an_incremental_build_has_exactly_the_rows_of_a_full_refresh(path: Path, data: st.DataObject):
+def test_builds_and_syncs_without_dbt_leave_exactly_the_rows_of_a_full_refresh(path: Path, data: st.DataObject):
     database = emptied(path)
     known, chosen, told = Known(), oracle.Settings(), []
     for step, part in enumerate(in_parts(data.draw(generated_lives.worlds(odd=20, ordinary=8, lives=30)))):
@@ -154,6 +158,15 @@ def test_an_incremental_build_has_exactly_the_rows_of_a_full_refresh(path: Path,
         told += generated_messages.messages_about(world, step, 200)
         warehouse.load(database, batch, messages=told)
         warehouse.build(database, chosen)
+        assert_marts_are(oracle.build_marts(world, chosen, warehouse.message_rows(told)), database, world)
+    renewal = warehouse.build(database, chosen)
+    for step in range(RENEWED):
+        batch = data.draw(changes(known))
+        note(f"renewal {step}: {[payload['runID'] for payload, _ in batch]}")
+        world = list(known.runs.values())
+        told += generated_messages.messages_about(world, len(told) + step, 20 * (step % 2))
+        warehouse.load(database, batch, messages=told)
+        assert renew(renewal, File(database))
         assert_marts_are(oracle.build_marts(world, chosen, warehouse.message_rows(told)), database, world)
     incremental = warehouse.read_marts(database)
     warehouse.build(database, chosen, full_refresh=True)

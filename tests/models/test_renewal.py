@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,52 +12,18 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from statsig_runs.errors import StorageError
 from statsig_runs.kept import keep
 from statsig_runs.models import Definitions, Renewal, build_models, keep_renewal, renew, take_renewal
 from statsig_runs.models.renewal import _key
 from tests import oracle
 from tests.support import generated_lives, generated_messages, generated_runs
 from tests.support import warehouse_of_runs as warehouse
+from tests.support.renewed_file import File
 from tests.support.written_week import all_runs
 
 MOMENT = timedelta(seconds=1)
 FOR_GOOD = timedelta(days=30)
 """Later than this, all that a history could still come to has been decided."""
-
-
-class File:
-    """A DuckDB file as a renewal asks it."""
-
-    def __init__(self, file: Path) -> None:
-        self.file = file
-        self.executed: list[str] = []
-        self._connection: duckdb.DuckDBPyConnection | None = None
-
-    def query(self, sql: str, parameters: Collection[Any] = ()) -> list[tuple[Any, ...]]:
-        if self._connection:
-            return self._connection.execute(sql, list(parameters)).fetchall()
-        with duckdb.connect(str(self.file)) as connection:
-            return connection.execute(sql, list(parameters)).fetchall()
-
-    def execute(self, sql: str, parameters: Collection[Any] = ()) -> None:
-        assert self._connection
-        self.executed.append(sql)
-        try:
-            self._connection.execute(sql, list(parameters))
-        except duckdb.Error as error:
-            raise StorageError(str(error)) from error
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        try:
-            with duckdb.connect(str(self.file)) as self._connection:
-                self._connection.execute("set timezone = 'UTC'")
-                self._connection.execute("begin")
-                yield
-                self._connection.execute("commit")
-        finally:
-            self._connection = None
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ import duckdb
 from statsig_runs import tables
 from statsig_runs.contract import AcceptedRun, RejectedRun, read_run
 from statsig_runs.flatten import build_tables
-from statsig_runs.models import Definitions
+from statsig_runs.models import Definitions, Renewal
 from statsig_runs.status_messages.message import StatusMessage, read_message
 from tests import oracle
 from tests.support.marts import KEYS
@@ -79,11 +79,11 @@ def build_by_sql(database: Path, fetched: Iterable[tuple[dict, datetime]]) -> di
     return read_marts(database)
 
 
-def build(database: Path, chosen: oracle.Settings | None = None, *, full_refresh: bool = False) -> None:
-    """Build the marts with the thresholds chosen."""
+def build(database: Path, chosen: oracle.Settings | None = None, *, full_refresh: bool = False) -> Renewal:
+    """Build the marts with the thresholds chosen; returns what can spare the next build."""
     from statsig_runs.models import build_models
 
-    build_models(database, definitions=definitions_of(chosen), full_refresh=full_refresh)
+    return build_models(database, definitions=definitions_of(chosen), full_refresh=full_refresh).renewal
 
 
 def definitions_of(chosen: oracle.Settings | None = None) -> Definitions:

@@ -78,11 +78,11 @@ def build_models(
         variables=variables_of(schemas, definitions or Definitions()) | {"records_builds": profile is not None},
     )
     refresh = ["--full-refresh"] if full_refresh else []
-    deletes = Deletes()
-    results = project.invoke(["build", "--exclude-resource-type", "unit_test", *refresh], watch=deletes.note).results
+    told = Told()
+    results = project.invoke(["build", "--exclude-resource-type", "unit_test", *refresh], watch=told.note).results
     test_count = sum(result.node.resource_type == "test" for result in results)
     seconds = {result.node.name: result.execution_time for result in results}
-    renewal = _renewal_of([result.node for result in results], schemas, deletes)
+    renewal = _renewal_of([result.node for result in results], schemas, told)
     build = Build(time.perf_counter() - started, len(results) - test_count, test_count, seconds, renewal)
     log.info("Built %d models, %d tests passed, %.1f s", build.model_count, build.test_count, build.seconds)
     return build
@@ -93,10 +93,8 @@ def variables_of(schemas: Schemas, definitions: Definitions) -> dict[str, Any]:
     return {**_schema_variables(schemas), **definitions.to_variables(), "build_fingerprint": fingerprint()}
 
 
-def _renewal_of(nodes: Sequence[Any], schemas: Schemas, deletes: Deletes) -> Renewal:
+def _renewal_of(nodes: Sequence[Any], schemas: Schemas, told: Told) -> Renewal:
     """What a renewal needs of the nodes that dbt has built, which stand in the order in which it built them."""
-    from dbt_common.invocation import get_invocation_id
-
     by_name = {node.name: node for node in nodes}
     tables = [node for node in nodes if node.resource_type == "model" and node.config.materialized != "view"]
     return Renewal(
@@ -106,8 +104,8 @@ def _renewal_of(nodes: Sequence[Any], schemas: Schemas, deletes: Deletes) -> Ren
                 schema=node.schema,
                 table=node.alias,
                 relation=node.relation_name,
-                delete=deletes.of_runs(node) if _is_by_run(node) else f"delete from {node.relation_name}",  # noqa: S608
-                query=node.compiled_code.replace(get_invocation_id(), BUILD_ID),
+                delete=told.delete_of_runs(node) if _is_by_run(node) else f"delete from {node.relation_name}",  # noqa: S608
+                query=node.compiled_code.replace(told.build_id, BUILD_ID),
                 is_as_of_newest_fetch=AS_OF_NEWEST_FETCH in node.tags,
             )
             for node in tables
@@ -117,24 +115,30 @@ def _renewal_of(nodes: Sequence[Any], schemas: Schemas, deletes: Deletes) -> Ren
     )
 
 
-class Deletes:
-    """The statements by which a build deletes the rows of single runs that it makes anew, as dbt tells of them."""
+class Told:
+    """What dbt tells of a build beside its results.
+
+    Attributes:
+        build_id: dbt's own id of the build.
+    """
 
     def __init__(self) -> None:
-        self._told: dict[str, list[str]] = {}
+        self.build_id = ""
+        self._deletes: dict[str, list[str]] = {}
 
     def note(self, event: Any) -> None:
-        """Take a statement from an event of dbt's, if it is one."""
+        """Take from an event of dbt's what it has."""
+        self.build_id = event.info.invocation_id
         if event.info.name == "SQLQuery":
             statement = _COMMENT.sub("", event.data.sql, count=1).strip()
             if statement.startswith("delete from"):
-                self._told.setdefault(event.data.node_info.unique_id, []).append(statement)
+                self._deletes.setdefault(event.data.node_info.unique_id, []).append(statement)
 
-    def of_runs(self, node: Any) -> str | None:
-        """The one for the table of a model; None where the whole table was made."""
+    def delete_of_runs(self, node: Any) -> str | None:
+        """The statement that deleted from a model's table the runs to make anew; None where it was made whole."""
         own = f"delete from {node.relation_name} "  # noqa: S608  a name of ours
-        told = [statement for statement in self._told.get(node.unique_id, ()) if statement.startswith(own)]
-        return told[0] if len(told) == 1 else None
+        deletes = [statement for statement in self._deletes.get(node.unique_id, ()) if statement.startswith(own)]
+        return deletes[0] if len(deletes) == 1 else None
 
 
 def _is_mart(node: Any, schemas: Schemas) -> bool:
