@@ -198,3 +198,13 @@ def test_the_command_looks_and_ends_with_what_it_saw(folder: Path):
     done = run_command(folder, "wait-for", "--source", "Metrics", *at_14)
     assert (done.code, done.out) == (5, "")
     assert "the time to wait, 0 s, is up: in progress, overdue since 2024-03-15 04:00 UTC" in done.err
+
+
+def test_the_command_says_that_syncs_go_elsewhere_than_what_it_reads(folder: Path):
+    done = run_command(
+        folder,
+        *("wait-for", "--source", "Events 1", "--date", "2024-03-14", "--no-sync", "--timeout", "0s"),
+        SOURCES__STATSIG_RUNS__DESTINATION="snowflake",
+    )
+    assert done.code == 0
+    assert "The setting `destination` is snowflake, and nothing was published from there yet" in done.err

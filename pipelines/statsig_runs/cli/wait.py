@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from datetime import date, datetime
 from pathlib import Path
 from typing import Final
@@ -11,6 +12,7 @@ from typing import Final
 import click
 
 from statsig_runs.cli.common import common, open_project
+from statsig_runs.errors import ConfigurationError
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -75,10 +77,14 @@ def wait_for(
     from statsig_runs.job.sync import run_sync
     from statsig_runs.job.wait import wait_for as wait
     from statsig_runs.readers.display import plain, visible
+    from statsig_runs.readers.published import read_origin_of, reading
 
     warehouse, settings = open_project(database, base_url=base_url, is_reader=no_sync)
     if not no_sync:
         settings.require_api_key()  # a key that is missing is better told before the first look
+
+    with suppress(ConfigurationError), reading(warehouse) as connection:  # nothing may be published yet
+        read_origin_of(warehouse, connection, settings.destination)
 
     def sync() -> Summary:
         with watching() as watch:
