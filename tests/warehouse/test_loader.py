@@ -111,6 +111,17 @@ def test_a_database_that_cannot_be_opened_at_all_is_named_with_what_to_do(
     assert len(waits) == 3
 
 
+def test_what_failed_is_said_as_it_was_reading_or_writing(tmp_path: Path) -> None:
+    file = tmp_path / "statsig_runs.duckdb"
+    loader = Loader(dlt.destinations.duckdb(str(file)), Schemas.of_project(), tmp_path / "state")
+    file.write_text("this is no database " * 1000)
+
+    with pytest.raises(StorageError, match="^The warehouse could not be read: "):
+        loader.sql.query("select 1")
+    with pytest.raises(StorageError, match="^The warehouse could not be written: "):
+        loader.sql.execute("select 1")
+
+
 def test_a_copy_that_was_reported_as_failed_and_is_made_again_brings_no_row_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

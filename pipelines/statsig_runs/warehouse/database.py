@@ -18,6 +18,8 @@ Rows = list[tuple[Any, ...]]
 
 BATCH_ROWS: Final = 20_000
 """How many rows are read at a time."""
+_READING: Final = "The warehouse could not be read"
+_WRITING: Final = "The warehouse could not be written"
 
 
 class SqlDatabase:
@@ -54,7 +56,7 @@ class SqlDatabase:
 
     def execute(self, sql: str, parameters: Collection[Any] = ()) -> None:
         """Run a statement; parameters and errors as of `query`."""
-        with self._client() as client:
+        with self._client(_WRITING) as client:
             client.execute_sql(sql, *parameters)
 
     @contextmanager
@@ -63,7 +65,7 @@ class SqlDatabase:
 
         To be used inside `connected`; errors as of `query`.
         """
-        with self._client() as client, client.begin_transaction():
+        with self._client(_WRITING) as client, client.begin_transaction():
             yield
 
     def qualified(self, schema: str) -> str:
@@ -82,8 +84,8 @@ class SqlDatabase:
                 self._connection = None
 
     @contextmanager
-    def _client(self) -> Iterator[Any]:
-        with translated():
+    def _client(self, failure: str = _READING) -> Iterator[Any]:
+        with translated(failure):
             if self._connection:
                 yield self._connection
             else:

@@ -26,15 +26,19 @@ _DISK_IN_TROUBLE: Final = frozenset(
 
 
 @contextmanager
-def translated() -> Iterator[None]:
-    """Raise dlt's errors as ours. Their text is that of the first cause; dlt's own runs over many lines."""
+def translated(failure: str = "The data could not be loaded") -> Iterator[None]:
+    """Raise dlt's errors as ours: what failed, and the text of the first cause. dlt's own runs over many lines.
+
+    Raises:
+        StorageError: the destination or the disk refused what was done inside, or could not be reached.
+    """
     try:
         yield
     except (PipelineStepFailed, DatabaseException, DestinationConnectionError, OSError) as error:
         if any(isinstance(cause, KeyboardInterrupt) for cause in _causes(error)):
             raise KeyboardInterrupt from None  # dlt makes an error of its own of it
         message = (
-            f"The data could not be loaded: {cause_of(error)}\nWhat was loaded before is kept; "
+            f"{failure}: {cause_of(error)}\nWhat was loaded before is kept; "
             "mend the cause and run the same command again, it goes on where this one stopped."
         )
     else:
