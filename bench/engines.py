@@ -7,6 +7,8 @@ tests, and an incremental build after 100 runs were fetched again. A small build
 the dbt project takes seconds, whatever the size. Bytes are raw tables, payloads and marts: of the DuckDB file after a
 checkpoint, of the lake's files, those that Delta keeps for readers of an older state left out.
 
+Where the data is elsewhere, the published copy is measured too: all runs, and again after 20 changed.
+
 With `--syncs N`, so many loads and builds of 20 changed runs follow. Then all bytes on the disk are measured, those of
 old states too, before upkeep and after one that keeps no history.
 
@@ -94,6 +96,7 @@ def measure(engine: str, folder: Path, count: int, syncs: int) -> Figures:
     marts = {mart: count_rows(warehouse, schemas.marts, mart) for mart in MARTS}
     raw = {f"{schemas.raw}.{table}": count_rows(warehouse, schemas.raw, table) for table in tables.RUN_TABLES}
     rows = sum([*marts.values(), *raw.values()])
+    published = publishing(warehouse, count)
     grown = sizes_after(warehouse, count, syncs) if syncs else {}
     return {
         **marts,
@@ -104,6 +107,7 @@ def measure(engine: str, folder: Path, count: int, syncs: int) -> Figures:
         "full refresh, seconds": round(full_seconds, 1),
         f"load {CHANGED} again, seconds": round(loaded_again, 1),
         f"incremental build of {CHANGED}, seconds": round(incremental_seconds, 1),
+        **published,
         **grown,
         "peak memory, MB": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
         "a million runs: rows, million": round(rows / count, 1),
@@ -149,6 +153,27 @@ def bytes_on_disk(warehouse: Warehouse) -> int:
     folder = warehouse.database.parent
     files = [file for file in folder.rglob("*") if file.is_file() and warehouse.folder not in file.parents]
     return sum(file.stat().st_size for file in files)
+
+
+def publishing(warehouse: Warehouse, count: int) -> Figures:
+    """Seconds that the published copy of a warehouse elsewhere takes: from nothing, and after 20 runs changed."""
+    if warehouse.destination.file:
+        return {}
+    loader = warehouse.destination.loader(warehouse.schemas, warehouse.state)
+
+    def publish() -> float:
+        built = build(warehouse, load_settings())
+        started = time.monotonic()
+        warehouse.publish(warehouse.window(built.renewal.marts, loader, days=36_500))
+        return time.monotonic() - started
+
+    whole = publish()
+    load(warehouse, CHANGED // 5, count, UNTIL + timedelta(days=1, minutes=30))
+    return {
+        "publish, seconds": round(whole, 1),
+        f"publish {CHANGED // 5} changed, seconds": round(publish(), 1),
+        "published copy, MB": round(warehouse.published.file.stat().st_size / 1e6, 1),
+    }
 
 
 def timed_build(warehouse: Warehouse, *, full_refresh: bool) -> float:

@@ -11,7 +11,7 @@ import pytest
 
 from statsig_runs.warehouse import open_warehouse
 from tests.support import postgres_server
-from tests.support.two_syncs import MARTS, Table, sync_twice
+from tests.support.two_syncs import FEW, MARTS, Table, sync_twice
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -32,6 +32,14 @@ def duckdb_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def duckdb_marts(duckdb_file: Path) -> dict[str, Table]:
     return read_duckdb(duckdb_file)
+
+
+@pytest.fixture(scope="session")
+def few_duckdb_marts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Table]:
+    """Of the same two syncs with fewer runs."""
+    warehouse = open_warehouse(tmp_path_factory.mktemp("few") / "statsig_runs.duckdb")
+    sync_twice(warehouse, runs=FEW)
+    return read_duckdb(warehouse.database)
 
 
 def read_duckdb(database: Path, schema: str = "statsig") -> dict[str, Table]:

@@ -20,11 +20,12 @@ from statsig_runs.job.refresh import build
 from statsig_runs.schemas import Schemas
 from statsig_runs.settings import load_settings
 from statsig_runs.warehouse import Warehouse, open_warehouse
-from tests.support.lock_holder import held_elsewhere
+from tests.support.killed_build import load_and_die
+from tests.support.lock_holder import held_elsewhere, second_machine
 from tests.support.odd_times import odd_runs
 from tests.support.polling import Polled, look, polled_moments, polling
 from tests.support.postgres_server import PASSWORD, USER
-from tests.support.two_syncs import EARLIER, MARTS, NOW, Table, differences, sync, sync_twice
+from tests.support.two_syncs import EARLIER, FEW, MARTS, NOW, Table, differences, sync, sync_twice
 from tests.support.workplace import COMMAND
 
 psycopg2 = pytest.importorskip("psycopg2", reason="the extra `postgres` is not installed")
@@ -36,8 +37,8 @@ pytestmark = pytest.mark.timeout(900)  # the first test waits for two syncs on D
 
 
 @pytest.fixture(scope="module")
-def folder(postgres_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder of a machine that has synced two projects to one lake at the same time."""
+def empty(postgres_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of a machine that is configured for a new lake."""
     folder = tmp_path_factory.mktemp("ducklake")
     server = f"postgresql://{USER}:{quote(PASSWORD, safe='')}@127.0.0.1:{postgres_port}"
     with closing(psycopg2.connect(f"{server}/postgres")) as connection:
@@ -46,10 +47,16 @@ def folder(postgres_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iter
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setenv("DESTINATION__DUCKLAKE__CREDENTIALS__CATALOG", f"{server}/lake_catalogue")
         monkeypatch.setenv("DESTINATION__DUCKLAKE__CREDENTIALS__STORAGE__BUCKET_URL", str(folder / "files"))
-        with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-            for done in [pool.submit(sync_project, folder, name) for name in ("shop", "forum")]:
-                done.result()
         yield folder
+
+
+@pytest.fixture(scope="module")
+def folder(empty: Path) -> Path:
+    """The same folder, once two projects were synced to one lake at the same time."""
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        for done in [pool.submit(sync_project, empty, name) for name in ("shop", "forum")]:
+            done.result()
+    return empty
 
 
 def sync_project(folder: Path, project: str) -> None:
@@ -91,8 +98,8 @@ def test_the_project_synced_at_the_same_time_has_its_own_runs(folder: Path) -> N
     assert shop & forum == {"drifted", *ODD}
 
 
-def test_a_reader_sees_whole_builds_alone(folder: Path) -> None:
-    warehouse = warehouse_of(folder, "polled")
+def test_a_reader_sees_whole_builds_alone(empty: Path) -> None:
+    warehouse = warehouse_of(empty, "polled")
     sync(warehouse, [EARLIER], runs=70)
 
     with attached(warehouse) as reader, attached(warehouse) as writer:
@@ -123,6 +130,22 @@ def test_a_reader_sees_whole_builds_alone(folder: Path) -> None:
     assert polled.reads > 5
     assert polled.states == {EARLIER, *moments}
     assert "aborted" not in str(raised.value)
+
+
+def test_a_killed_build_leaves_the_marts_of_the_one_before_and_the_next_makes_up_for_it(
+    few_duckdb_marts: dict[str, Table], empty: Path
+) -> None:
+    warehouse = warehouse_of(empty, "killed")
+    sync(warehouse, [EARLIER], runs=FEW)
+
+    load_and_die(warehouse, after="fct_runs", runs=FEW)
+    columns, rows = read(empty, "fct_runs", "killed")
+    left = {row[columns.index("fetched_at")] for row in rows}
+    sync(warehouse, [NOW], runs=FEW)
+
+    assert left == {EARLIER}
+    found = differences(few_duckdb_marts, lambda mart: read(empty, mart, "killed"))
+    assert set(found) <= {"fct_loads"}  # the records of these loads have other numbers
 
 
 def test_a_build_adds_one_snapshot_and_no_table_to_the_catalogue(folder: Path) -> None:
@@ -159,14 +182,9 @@ def test_upkeep_deletes_what_no_reader_needs_and_leaves_the_rows(folder: Path) -
     assert snapshots < 5
 
 
-@pytest.mark.usefixtures("folder")
+@pytest.mark.usefixtures("empty")
 def test_a_second_machine_ends_with_75(tmp_path: Path) -> None:
-    call = [str(COMMAND), "transform", "--destination", "ducklake", "--database", str(tmp_path / "two.duckdb")]
-    environment = {**os.environ, "SOURCES__STATSIG_RUNS__PROJECT": "locked"}
-    with held_elsewhere(tmp_path, "locked", "ducklake"):
-        second = subprocess.run(call, check=False, capture_output=True, text=True, cwd=tmp_path, env=environment)
-        with warehouse_of(tmp_path / "two", "unlocked").locked():
-            pass
+    second = second_machine(tmp_path, "ducklake")
 
     assert second.returncode == 75
     assert "from another place: address 127.0.0.1 since 2" in second.stderr

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -24,13 +23,13 @@ from statsig_runs.simulator.sample_runs import generate_runs
 from statsig_runs.warehouse import Warehouse, open_warehouse
 from tests.engines.conftest import read_duckdb
 from tests.support.killed_build import load_and_die
-from tests.support.lock_holder import held_elsewhere
+from tests.support.lock_holder import second_machine
 from tests.support.odd_times import odd_runs
 from tests.support.polling import Polled, look, polled_moments, polling
 from tests.support.postgres_server import PASSWORD, USER
 from tests.support.published_runs import PATIENT, run_command
-from tests.support.two_syncs import EARLIER, MARTS, NOW, Table, differences, sync, sync_twice
-from tests.support.workplace import COMMAND, KEY, Workplace
+from tests.support.two_syncs import EARLIER, FEW, MARTS, NOW, Table, differences, sync, sync_twice
+from tests.support.workplace import KEY, Workplace
 
 psycopg2 = pytest.importorskip("psycopg2", reason="the extra `postgres` is not installed")
 pytest.importorskip("dbt.adapters.postgres", reason="the extra `postgres` is not installed")
@@ -309,28 +308,23 @@ def test_syncs_without_dbt_leave_what_a_full_refresh_would(database: str, tmp_pa
 
 
 def test_a_killed_build_leaves_the_marts_of_the_one_before_and_the_next_makes_up_for_it(
-    database: str, duckdb_marts: dict[str, Table], tmp_path: Path
+    database: str, few_duckdb_marts: dict[str, Table], tmp_path: Path
 ) -> None:
     warehouse = warehouse_of(tmp_path, "killed")
-    sync(warehouse, [EARLIER])
+    sync(warehouse, [EARLIER], runs=FEW)
 
-    load_and_die(warehouse.database, "killed", "postgres", after="fct_runs")
+    load_and_die(warehouse, after="fct_runs", runs=FEW)
     columns, rows = read(database, "fct_runs", "statsig_killed")
     left = {row[columns.index("fetched_at")] for row in rows}
-    sync(warehouse, [NOW])
+    sync(warehouse, [NOW], runs=FEW)
 
     assert left == {EARLIER}
-    found = differences(duckdb_marts, lambda mart: read(database, mart, "statsig_killed"))
+    found = differences(few_duckdb_marts, lambda mart: read(database, mart, "statsig_killed"))
     assert set(found) <= {"fct_loads"}  # the records of these loads have other numbers
 
 
 def test_a_second_machine_ends_with_75_until_the_first_is_done_or_dead(database: str, tmp_path: Path) -> None:
-    call = [str(COMMAND), "transform", "--destination", "postgres", "--database", str(tmp_path / "two.duckdb")]
-    environment = {**os.environ, "SOURCES__STATSIG_RUNS__PROJECT": "locked"}
-    with held_elsewhere(tmp_path, "locked", "postgres"):
-        second = subprocess.run(call, check=False, capture_output=True, text=True, cwd=tmp_path, env=environment)
-        with warehouse_of(tmp_path / "two", "unlocked").locked():
-            pass
+    second = second_machine(tmp_path, "postgres")
 
     assert second.returncode == 75
     holder = second.stderr.strip().splitlines()[-1]

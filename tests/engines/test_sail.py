@@ -23,9 +23,10 @@ from statsig_runs.settings import load_settings
 from statsig_runs.warehouse import Warehouse, open_warehouse
 from statsig_runs.warehouse.destinations import resolve_lake
 from statsig_runs.warehouse.lake import LakeDatabase
+from tests.support.killed_build import load_and_die
 from tests.support.one_run import payload
 from tests.support.polling import NEVER_EMPTY, Polled, polled_moments, polling
-from tests.support.two_syncs import EARLIER, MARTS, NOW, Table, differences, sync, sync_twice
+from tests.support.two_syncs import EARLIER, FEW, MARTS, NOW, Table, differences, sync, sync_twice
 from tests.support.workplace import COMMAND
 
 for module in ("deltalake", "pysail", "pyspark", "dbt.adapters.spark"):
@@ -116,6 +117,29 @@ def test_a_build_is_one_commit_to_each_mart_and_readers_meet_no_hole(folder: Pat
     assert commits() == {mart: before[mart] + len(moments) + 1 for mart in MARTS}
 
 
+def test_a_killed_build_leaves_each_mart_as_before_or_after_and_the_next_makes_up_for_it(
+    folder: Path, few_duckdb_marts: dict[str, Table]
+) -> None:
+    warehouse = warehouse_of(folder, "killed")
+    compared = [mart for mart in MARTS if mart != "fct_loads"]  # the records of these loads have other numbers
+
+    def read_all() -> dict[str, Table]:
+        return {mart: read(mart, "statsig_killed") for mart in compared}
+
+    sync(warehouse, [EARLIER], runs=FEW)
+    before = read_all()
+    load_and_die(warehouse, after="fct_runs", runs=FEW)
+    left = read_all()
+    sync(warehouse, [NOW], runs=FEW)
+    after = read_all()
+
+    assert differences({mart: few_duckdb_marts[mart] for mart in compared}, after.__getitem__) == {}
+    changed = differences(before, left.__getitem__)
+    assert "fct_runs" in changed
+    assert "agg_daily" not in changed
+    assert differences({mart: after[mart] for mart in changed}, left.__getitem__) == {}
+
+
 def test_the_next_sync_finds_what_the_lake_holds(folder: Path, warehouse: Warehouse) -> None:
     loader = warehouse.destination.loader(warehouse.schemas, folder / "another machine")
     loader.repair()
@@ -148,6 +172,23 @@ def test_an_address_that_sail_cannot_read_is_refused(tmp_path: Path, monkeypatch
 
     with pytest.raises(ConfigurationError, match="Choose another bucket_url"):
         open_warehouse(tmp_path / "statsig_runs.duckdb", destination="filesystem")
+
+
+@pytest.mark.usefixtures("warehouse")
+def test_a_spark_without_delta_is_told_in_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Spark 4.2 says it."""
+    from pyspark.errors import PySparkException
+    from pyspark.sql.connect.session import SparkSession
+
+    def refuse(_session: SparkSession, sql: str) -> None:
+        if "using delta" in sql:
+            raise PySparkException("Failed to find the data source: delta.", errorClass="DATA_SOURCE_NOT_FOUND")
+
+    monkeypatch.setattr(SparkSession, "sql", refuse)
+
+    with pytest.raises(ConfigurationError, match=r"io\.delta:delta-spark") as raised:
+        build(warehouse_of(folder), load_settings())
+    assert "\n" not in str(raised.value)
 
 
 def test_upkeep_deletes_what_no_reader_needs_and_leaves_the_rows(folder: Path, warehouse: Warehouse) -> None:

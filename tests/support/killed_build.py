@@ -2,37 +2,42 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
-_LOAD_AND_DIE = """
-import os, signal, sys
-from pathlib import Path
 from statsig_runs.job.refresh import build
 from statsig_runs.models import dbt_project
 from statsig_runs.plan import Progress
 from statsig_runs.schemas import Schemas
 from statsig_runs.settings import load_settings
-from statsig_runs.warehouse import open_warehouse
+from statsig_runs.warehouse import Warehouse, open_warehouse
 from tests.support.two_syncs import NOW, load_record, outcomes_as_of
 
-def die(event):
-    if event.info.name == "NodeFinished" and event.data.node_info.node_name == sys.argv[4]:
-        os.kill(os.getpid(), signal.SIGKILL)
 
-dbt_project._log_event = die
-warehouse = open_warehouse(Path(sys.argv[1]), Schemas.of_project(sys.argv[2]), sys.argv[3])
-with warehouse.writing() as loader:
-    loader.load(outcomes_as_of(NOW, 120, 1), Progress(as_of=NOW))
-    loader.record(load_record(NOW, 1))
-    build(warehouse, load_settings())
-"""
-
-
-def load_and_die(database: Path, project: str, destination: str, after: str) -> None:
+def load_and_die(warehouse: Warehouse, after: str, runs: int) -> None:
     """Load the second of the two syncs, and be killed once the build has written the mart `after`."""
-    call = [sys.executable, "-c", _LOAD_AND_DIE, str(database), project, destination, after]
+    of = (str(warehouse.database), warehouse.schemas.suffix.removeprefix("_"), warehouse.destination.name)
+    call = [sys.executable, "-m", __name__, *of, after, str(runs)]
     died = subprocess.run(call, check=False, cwd=Path(__file__).parents[2], stderr=subprocess.PIPE, text=True)
     assert died.returncode == -signal.SIGKILL, died.stderr
+
+
+def _main(database: str, project: str, destination: str, after: str, runs: str) -> None:
+    def die(event: Any) -> None:
+        if event.info.name == "NodeFinished" and event.data.node_info.node_name == after:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    dbt_project._log_event = die
+    warehouse = open_warehouse(Path(database), Schemas.of_project(project), destination)
+    with warehouse.writing() as loader:
+        loader.load(outcomes_as_of(NOW, int(runs), 1), Progress(as_of=NOW))
+        loader.record(load_record(NOW, 1))
+        build(warehouse, load_settings())
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:])

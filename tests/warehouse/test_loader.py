@@ -116,9 +116,9 @@ def test_what_failed_is_said_as_it_was_reading_or_writing(tmp_path: Path) -> Non
     loader = Loader(dlt.destinations.duckdb(str(file)), Schemas.of_project(), tmp_path / "state")
     file.write_text("this is no database " * 1000)
 
-    with pytest.raises(StorageError, match="^The warehouse could not be read: "):
+    with pytest.raises(StorageError, match=r"^The warehouse could not be read: "):
         loader.sql.query("select 1")
-    with pytest.raises(StorageError, match="^The warehouse could not be written: "):
+    with pytest.raises(StorageError, match=r"^The warehouse could not be written: "):
         loader.sql.execute("select 1")
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from deltalake import DeltaTable
     from dlt.extract import DltResource
+    from pyspark.sql import SparkSession
 
     from statsig_runs.contract import Outcome
     from statsig_runs.plan import Progress
@@ -44,6 +45,12 @@ _PREFIXES: Final = {
     **dict.fromkeys(("az", "abfss"), "AZURE_STORAGE_"),
 }
 _PLAIN_ADDRESS: Final = re.compile(r"[A-Za-z0-9_./:@=+~-]+")
+_WITHOUT_DELTA: Final = (
+    "The Spark at SPARK_REMOTE has no Delta Lake, and the lake's tables are Delta tables. Start it with the package "
+    "io.delta:delta-spark for its version, spark.sql.extensions=io.delta.sql.DeltaSparkSessionExtension and "
+    "spark.sql.catalog.spark_catalog=org.apache.spark.sql.delta.catalog.DeltaCatalog; or unset SPARK_REMOTE, and Sail "
+    "builds the models in this process. What was loaded is kept."
+)
 _QUALIFIED: Final = re.compile(r"\b(statsig\w*)\.(\w+)")
 
 
@@ -233,6 +240,9 @@ def modelling(lake: Lake, schemas: Schemas) -> Iterator[dict[str, Any]]:
 
     Sail runs inside this process, on all cores. With SAIL_MODE=local-cluster it runs as a driver and workers. Where
     SPARK_REMOTE holds the address of a server, that server is used; it has its own credentials for a bucket.
+
+    Raises:
+        ConfigurationError: that server is a Spark without Delta Lake.
     """
     # a warning about data frames, which are not used here
     warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
@@ -243,13 +253,7 @@ def modelling(lake: Lake, schemas: Schemas) -> Iterator[dict[str, Any]]:
         SparkSession.Builder.enableHiveSupport = lambda builder: builder  # type: ignore[method-assign,assignment]
         session = SparkSession.builder.config("spark.sql.session.timeZone", "UTC").getOrCreate()
         try:
-            for schema in schemas:
-                session.sql(f"create schema if not exists {schema} location '{lake.location(schema)}'")
-                for table, columns in lake.tables(schema).items():
-                    where = lake.location(schema, table)
-                    session.sql(
-                        f"create table if not exists {schema}.{table} ({columns}) using delta location '{where}'"
-                    )
+            _name_tables(session, lake, schemas)
             yield {
                 "type": "spark",
                 "method": "session",
@@ -260,6 +264,21 @@ def modelling(lake: Lake, schemas: Schemas) -> Iterator[dict[str, Any]]:
             }
         finally:
             session.stop()
+
+
+def _name_tables(session: SparkSession, lake: Lake, schemas: Schemas) -> None:
+    from pyspark.errors import PySparkException
+
+    try:
+        for schema in schemas:
+            session.sql(f"create schema if not exists {schema} location '{lake.location(schema)}'")
+            for table, columns in lake.tables(schema).items():
+                where = lake.location(schema, table)
+                session.sql(f"create table if not exists {schema}.{table} ({columns}) using delta location '{where}'")
+    except PySparkException as error:
+        if error.getCondition() == "DATA_SOURCE_NOT_FOUND":
+            raise ConfigurationError(_WITHOUT_DELTA) from None
+        raise
 
 
 @contextmanager
