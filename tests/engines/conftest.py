@@ -11,7 +11,8 @@ import pytest
 
 from statsig_runs.warehouse import open_warehouse
 from tests.support import postgres_server
-from tests.support.two_syncs import FEW, MARTS, Table, sync_twice
+from tests.support.marts import MARTS
+from tests.support.two_syncs import FEW, Table, sync_twice
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -24,11 +24,12 @@ from statsig_runs.warehouse import Warehouse, open_warehouse
 from tests.engines.conftest import read_duckdb
 from tests.support.killed_build import load_and_die
 from tests.support.lock_holder import second_machine
+from tests.support.marts import MARTS
 from tests.support.odd_times import odd_runs
 from tests.support.polling import Polled, look, polled_moments, polling
 from tests.support.postgres_server import PASSWORD, USER
 from tests.support.published_runs import PATIENT, run_command
-from tests.support.two_syncs import EARLIER, FEW, MARTS, NOW, Table, differences, sync, sync_twice
+from tests.support.two_syncs import EARLIER, FEW, NOW, Table, differences, sync, sync_twice
 from tests.support.workplace import KEY, Workplace
 
 psycopg2 = pytest.importorskip("psycopg2", reason="the extra `postgres` is not installed")

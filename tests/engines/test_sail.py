@@ -24,9 +24,10 @@ from statsig_runs.warehouse import Warehouse, open_warehouse
 from statsig_runs.warehouse.destinations import resolve_lake
 from statsig_runs.warehouse.lake import LakeDatabase
 from tests.support.killed_build import load_and_die
+from tests.support.marts import MARTS
 from tests.support.one_run import payload
 from tests.support.polling import NEVER_EMPTY, Polled, polled_moments, polling
-from tests.support.two_syncs import EARLIER, FEW, MARTS, NOW, Table, differences, sync, sync_twice
+from tests.support.two_syncs import EARLIER, FEW, NOW, Table, differences, sync, sync_twice
 from tests.support.workplace import COMMAND
 
 for module in ("deltalake", "pysail", "pyspark", "dbt.adapters.spark"):

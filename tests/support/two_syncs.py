@@ -23,7 +23,6 @@ from statsig_runs.status_messages.message import Message, read_message
 from statsig_runs.warehouse import Warehouse
 from statsig_runs.warehouse.loader import Loader
 from tests.support.generated_messages import messages_about
-from tests.support.marts import MARTS
 from tests.support.odd_times import odd_runs
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
