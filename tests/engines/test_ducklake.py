@@ -91,6 +91,16 @@ def test_every_mart_has_duckdbs_rows(duckdb_marts: dict[str, Table], folder: Pat
     assert differences(duckdb_marts, lambda mart: read(folder, mart)) == {}
 
 
+def test_comments_say_what_each_raw_column_means(folder: Path) -> None:
+    of = "database_name = 'ducklake' and schema_name = 'statsig_raw_shop' and table_name = 'run_status_events'"
+    with attached(warehouse_of(folder, "shop")) as connection:
+        [(of_table,)] = connection.execute(f"select comment from duckdb_tables() where {of}").fetchall()
+        columns = connection.execute(f"select column_name, comment from duckdb_columns() where {of}").fetchall()
+
+    assert of_table.startswith("One row per run and status event")
+    assert ("run_id", "The run's id.") in columns
+
+
 def test_the_project_synced_at_the_same_time_has_its_own_runs(folder: Path) -> None:
     shop = {row[0] for row in read(folder, "fct_runs")[1]}
     forum = {row[0] for row in read(folder, "fct_runs", "forum")[1]}
