@@ -34,6 +34,9 @@ log = logging.getLogger(__name__)
 _BATCH_SECONDS: Final = 60.0
 """What is fetched is loaded at least this often, so that an interruption costs little."""
 
+_MESSAGES_A_RUN: Final = 10
+"""So many messages fill a batch as a run does: each is one row, a run has some 70, and most messages are known."""
+
 
 def run_sync(warehouse: Warehouse, settings: Settings, request: Request, watch: Watch) -> Summary:
     """Bring the warehouse up to date and publish it.
@@ -146,7 +149,7 @@ def _batches(
     batch: list[Outcome | Message] = []
     due = time.monotonic() + _BATCH_SECONDS
     failure: ApiError | NotAuthorisedError | None = None
-    done = 0
+    done = size = 0
     watch.step("fetching")
     try:
         for outcome in _everything(fetch, status):
@@ -159,11 +162,12 @@ def _batches(
             if isinstance(outcome, Unread):
                 continue
             _log_refusal(outcome)
-            if batch and (len(batch) == BATCH_SIZE or time.monotonic() >= due):
+            if batch and (size >= BATCH_SIZE * _MESSAGES_A_RUN or time.monotonic() >= due):
                 yield batch
                 watch.step("fetching")
-                batch, due = [], time.monotonic() + _BATCH_SECONDS
+                batch, size, due = [], 0, time.monotonic() + _BATCH_SECONDS
             batch.append(outcome)
+            size += 1 if isinstance(outcome, Message) else _MESSAGES_A_RUN
     except (ApiError, NotAuthorisedError) as error:
         failure = error
     if batch or not failure:
