@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from gzip import BadGzipFile
 from pathlib import Path
 from typing import Final
@@ -60,35 +61,30 @@ def _causes(error: BaseException) -> list[BaseException]:
     return causes
 
 
-def _is_refused_connection(error: BaseException) -> bool:
-    return any(isinstance(cause, DestinationConnectionError) for cause in _causes(error))
+def _comes_from(error: BaseException, kind: type[Exception]) -> bool:
+    return any(isinstance(cause, kind) for cause in _causes(error))
 
 
-CONNECTING: Final = tenacity.Retrying(
-    retry=tenacity.retry_if_exception(_is_refused_connection),
-    wait=tenacity.wait_random_exponential(multiplier=0.5, max=4),
-    stop=tenacity.stop_after_attempt(4),
-    reraise=True,
-)
+def _tries(count: int, kind: type[Exception]) -> tenacity.Retrying:
+    """Try again what fails with such an error; the last try may raise it."""
+    return tenacity.Retrying(
+        retry=tenacity.retry_if_exception(partial(_comes_from, kind=kind)),
+        wait=tenacity.wait_random_exponential(multiplier=0.5, max=4),
+        stop=tenacity.stop_after_attempt(count),
+        reraise=True,
+    )
+
+
+CONNECTING: Final = _tries(4, DestinationConnectionError)
 """Four times within seconds: a server may be restarting, and two first syncs may create the same catalogue."""
 
-
-def _is_worth_another_try(error: BaseException) -> bool:
-    return any(isinstance(cause, LoadClientJobRetry) for cause in _causes(error))
-
-
-COPYING: Final = tenacity.Retrying(
-    retry=tenacity.retry_if_exception(_is_worth_another_try),
-    wait=tenacity.wait_random_exponential(multiplier=0.5, max=4),
-    stop=tenacity.stop_after_attempt(5),
-    reraise=True,
-)
+COPYING: Final = _tries(5, LoadClientJobRetry)
 """Five times, where dlt holds that an error may pass. dlt would try again at once, whatever the first try has left."""
 
 
 def is_outage(error: BaseException, work: Path) -> bool:
     """Whether the disk or the server failed, or somebody pressed Ctrl-C, and not what dlt's folder `work` holds."""
-    return _is_refused_connection(error) or any(
+    return _comes_from(error, DestinationConnectionError) or any(
         isinstance(cause, KeyboardInterrupt)
         or "No space left" in str(cause)
         or (isinstance(cause, OSError) and not _is_of_a_file(cause, work))
