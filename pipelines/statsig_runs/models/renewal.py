@@ -27,6 +27,7 @@ from statsig_runs.errors import StorageError
 from statsig_runs.kept import keep, read_kept
 from statsig_runs.models.manifest import hashes_of
 from statsig_runs.packaged import packaged
+from statsig_runs.sql_text import literals
 
 AS_OF_NEWEST_FETCH: Final = "as_of_newest_fetch"
 """The tag of the models whose rows change with the time of the newest fetch, even when no run has changed."""
@@ -152,7 +153,7 @@ def renew(renewal: Renewal, database: Database) -> bool:
         return False
     try:
         with database.transaction():
-            for statement in _statements(renewal, steps, columns):
+            for statement in _statements(renewal, steps, columns, [run_id for (run_id,) in changed]):
                 database.execute(statement)
             _make(checks, database)
     except (StorageError, _CheckFailedError) as error:
@@ -188,13 +189,13 @@ def _columns(steps: Collection[Step], database: Database) -> dict[tuple[str, str
     return {place: ", ".join(names) for place, names in columns.items()}
 
 
-def _statements(renewal: Renewal, steps: Collection[Step], columns: Mapping[tuple[str, str], str]) -> Iterator[str]:
+def _statements(
+    renewal: Renewal, steps: Collection[Step], columns: Mapping[tuple[str, str], str], changed: Collection[str]
+) -> Iterator[str]:
     named = renewal.relations
     build_id = str(uuid4())
-    states = (
-        f"(select * from {named['int_run_states']} "  # noqa: S608  names of models
-        f"where run_id not in (select run_id from {named['int_outdated_runs']})) as states"
-    )
+    others = f" where run_id not in ({literals(changed)})" if changed else ""
+    states = f"(select * from {named['int_run_states']}{others}) as states"  # noqa: S608  names of models
     is_read_again = "modelled.run_id = states.run_id and modelled.fetched_at <> states.fetched_at"
     if "int_built_runs" in named:  # a copy of the marts reads again what has another id
         again = f"select states.run_id from {named['fct_runs']} as modelled inner join {states} on {is_read_again}"  # noqa: S608

@@ -21,7 +21,7 @@ from statsig_runs import tables
 from statsig_runs.contract import AcceptedRun, MissingRun
 from statsig_runs.environment import environment
 from statsig_runs.errors import ConfigurationError
-from statsig_runs.sql_text import literal
+from statsig_runs.sql_text import literals
 from statsig_runs.warehouse.database import BATCH_ROWS
 from statsig_runs.warehouse.loader import Loader
 
@@ -152,7 +152,7 @@ class LakeLoader(Loader):
             hashes = [found for (found,) in self._tables.query(both) or ()]
             table = self._lake.open(raw, refused)
             if hashes and table:
-                table.delete(f"{key} in ({_literals(hashes)})")
+                table.delete(f"{key} in ({literals(hashes)})")
 
     def _adapt(self, resources: Mapping[str, DltResource], outcomes: Collection[Outcome | Message]) -> None:
         accepted = {outcome.run_id for outcome in outcomes if isinstance(outcome, AcceptedRun)}
@@ -215,7 +215,7 @@ class LakeDatabase:
 def _disposition(table: tables.Table, run_ids: Iterable[str]) -> Any:
     if table.replaced_by != ("run_id",):  # row by row, not all rows of a run
         return {"disposition": "merge", "strategy": "upsert"}
-    scope = f"{{table}}.run_id in ({_literals(run_ids).replace('{', '{{').replace('}', '}}')})"
+    scope = f"{{table}}.run_id in ({literals(run_ids).replace('{', '{{').replace('}', '}}')})"
     return {"disposition": "merge", "strategy": "cdc", "destination_scope": scope}
 
 
@@ -228,10 +228,6 @@ def _columns(delta: DeltaTable) -> str:
 
 def _without_tombstones(rows: pa.Table) -> pa.Table:
     return rows.filter(rows[tables.TOMBSTONE].is_null())
-
-
-def _literals(texts: Iterable[str]) -> str:
-    return ", ".join(map(literal, sorted(texts))) or "null"
 
 
 @contextmanager
