@@ -22,14 +22,14 @@ from statsig_runs.simulator import Simulator
 from statsig_runs.simulator.sample_runs import generate_runs
 from statsig_runs.warehouse import Warehouse, open_warehouse
 from tests.engines.conftest import read_duckdb
-from tests.support.killed_build import load_and_die
+from tests.support.killed_build import be_killed_between_syncs
 from tests.support.lock_holder import second_machine
 from tests.support.marts import MARTS
 from tests.support.odd_times import odd_runs
 from tests.support.polling import Polled, look, polled_moments, polling
 from tests.support.postgres_server import PASSWORD, USER
 from tests.support.published_runs import PATIENT, run_command
-from tests.support.two_syncs import EARLIER, FEW, NOW, Table, differences, sync, sync_twice
+from tests.support.two_syncs import EARLIER, NOW, Table, differences, sync, sync_twice
 from tests.support.workplace import KEY, Workplace
 
 psycopg2 = pytest.importorskip("psycopg2", reason="the extra `postgres` is not installed")
@@ -312,15 +312,14 @@ def test_a_killed_build_leaves_the_marts_of_the_one_before_and_the_next_makes_up
     database: str, few_duckdb_marts: dict[str, Table], tmp_path: Path
 ) -> None:
     warehouse = warehouse_of(tmp_path, "killed")
-    sync(warehouse, [EARLIER], runs=FEW)
 
-    load_and_die(warehouse, after="fct_runs", runs=FEW)
-    columns, rows = read(database, "fct_runs", "statsig_killed")
-    left = {row[columns.index("fetched_at")] for row in rows}
-    sync(warehouse, [NOW], runs=FEW)
+    def read_killed(mart: str) -> Table:
+        return read(database, mart, "statsig_killed")
+
+    left = be_killed_between_syncs(warehouse, read_killed)
 
     assert left == {EARLIER}
-    found = differences(few_duckdb_marts, lambda mart: read(database, mart, "statsig_killed"))
+    found = differences(few_duckdb_marts, read_killed)
     assert set(found) <= {"fct_loads"}  # the records of these loads have other numbers
 
 

@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from statsig_runs.plan import Progress
 from statsig_runs.schemas import Schemas
 from statsig_runs.settings import load_settings
 from statsig_runs.warehouse import Warehouse, open_warehouse
-from tests.support.two_syncs import NOW, load_record, outcomes_as_of
+from tests.support.two_syncs import EARLIER, FEW, NOW, Table, load_record, outcomes_as_of, sync
 
 
 def load_and_die(warehouse: Warehouse, after: str, runs: int) -> None:
@@ -24,6 +26,19 @@ def load_and_die(warehouse: Warehouse, after: str, runs: int) -> None:
     call = [sys.executable, "-m", __name__, *of, after, str(runs)]
     died = subprocess.run(call, check=False, cwd=Path(__file__).parents[2], stderr=subprocess.PIPE, text=True)
     assert died.returncode == -signal.SIGKILL, died.stderr
+
+
+def be_killed_between_syncs(warehouse: Warehouse, read: Callable[[str], Table]) -> set[datetime]:
+    """Sync, be killed in the build of the next sync, and sync again, with `FEW` runs.
+
+    Returns:
+        As of which moments `fct_runs` was after the kill, as a reader saw it.
+    """
+    sync(warehouse, [EARLIER], runs=FEW)
+    load_and_die(warehouse, after="fct_runs", runs=FEW)
+    columns, rows = read("fct_runs")
+    sync(warehouse, [NOW], runs=FEW)
+    return {row[columns.index("fetched_at")] for row in rows}
 
 
 def _main(database: str, project: str, destination: str, after: str, runs: str) -> None:
