@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import dlt
+import duckdb
 import pytest
 from dlt.destinations.exceptions import DatabaseTransientException
 from dlt.destinations.impl.duckdb.duck import DuckDbCopyJob
@@ -20,9 +21,11 @@ from statsig_runs.schemas import Schemas
 from statsig_runs.simulator.sample_messages import tell_messages
 from statsig_runs.simulator.sample_runs import generate_runs
 from statsig_runs.status_messages.message import read_message
-from statsig_runs.tables import BATCH_TABLES
+from statsig_runs.tables import BATCH_TABLES, TABLES
+from statsig_runs.warehouse import open_warehouse
 from statsig_runs.warehouse.loader import Loader
 from tests.support.one_run import NOW
+from tests.support.two_syncs import EARLIER, FEW, load_record, outcomes_as_of
 from tests.support.warehouse_of_runs import accept
 
 FAR = Progress(as_of=NOW, gaps=(Gap(2, NOW, below=("c",), is_bad=True),), leftover=("a", "b"), failed=("d",))
@@ -147,3 +150,27 @@ def test_a_copy_that_was_reported_as_failed_and_is_made_again_brings_no_row_twic
     for table, key in (("ingestion_runs", "run_id"), ("ingestion_status_messages", "message_hash")):
         loaded = loader.database.query(f"select {key} from statsig_raw.{table}") or []
         assert len(loaded) == len(set(loaded)) == 3
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_merge_that_cannot_insert_has_deleted_nothing(tmp_path: Path, table: str) -> None:
+    database = tmp_path / "runs.duckdb"
+
+    def load(loader: Loader) -> None:
+        refused = read_message(b"[]", fetched_at=EARLIER)
+        loader.load([*outcomes_as_of(EARLIER, FEW, seed=1), refused], Progress(as_of=EARLIER))
+        loader.record(load_record(EARLIER, 0))
+
+    with open_warehouse(database).writing() as loader:
+        load(loader)
+        with duckdb.connect(str(database)) as con:
+            con.execute(f"alter table statsig_raw.{table} add column of_others integer default 1")
+            con.execute(f"alter table statsig_raw.{table} alter of_others set not null")
+            con.execute(f"alter table statsig_raw.{table} alter of_others drop default")
+            before = con.execute(f"from statsig_raw.{table} order by all").fetchall()
+        with pytest.raises(StorageError, match="NOT NULL"):
+            load(loader)
+
+    with duckdb.connect(str(database)) as con:
+        assert con.execute(f"from statsig_raw.{table} order by all").fetchall() == before
+    assert before

@@ -113,7 +113,7 @@ def _own_file(database: Path) -> Destination:
 
         settings = {"memory_limit": _LOADING_MEMORY, **_TABLES_ONLY}
         credentials = DuckDbCredentials(str(database), global_config=settings)
-        return _sql_loader(dlt.destinations.duckdb(credentials))(schemas, state)
+        return _sql_loader(_merging_at_once(dlt.destinations.duckdb, credentials))(schemas, state)
 
     return Destination("duckdb", str(database), load, lambda _: nullcontext(), is_renewable=True, file=database)
 
@@ -195,7 +195,17 @@ def _resolve(name: str) -> tuple[Any, Any]:
     if hasattr(config.credentials, "session_timezone"):  # PostgreSQL
         config.credentials.session_timezone = "UTC"  # east of it, the last times of year 9999 are of no year of Python
         _settle_sessions(name)
-    return config, make(credentials=config.credentials)
+    return config, _merging_at_once(make, config.credentials)
+
+
+def _merging_at_once(make: Callable[..., Any], credentials: Any) -> Any:
+    """A dlt destination whose merges are one transaction each, where the engine has these.
+
+    Left to itself, dlt takes one only for a merge that has the letters of `create`, `alter` or `drop` in it, such as in
+    `created_at`. Any other commits its delete and its insert apart, and readers see neither row between them.
+    """
+    has_transactions = make().capabilities().supports_ddl_transactions
+    return make(credentials=credentials, supports_transactions=has_transactions)
 
 
 def _settle_sessions(name: str) -> None:
