@@ -93,6 +93,11 @@ class AcceptedRun:
 
 
 @dataclass(frozen=True, slots=True)
+class UnchangedRun(AcceptedRun):
+    """A run whose rows are there already: only when it was fetched last is news."""
+
+
+@dataclass(frozen=True, slots=True)
 class RejectedRun:
     """A payload that breaks the contract; `reason` names the path, as in `… - at `$.runHistory[0].status``.
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pyarrow as pa
 
-from statsig_runs.contract import AcceptedRun, MissingRun, RejectedRun, SourceHistory, StatusEvent
+from statsig_runs.contract import AcceptedRun, MissingRun, RejectedRun, SourceHistory, StatusEvent, UnchangedRun
 from statsig_runs.tables import BATCH_TABLES, MESSAGE_TABLES, RUN_TABLES, TIMESTAMP, TOMBSTONE
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ def build_tables(
     """Flatten one batch into all raw tables, empty ones included.
 
     A run that stands twice in the batch is flattened once, as it was fetched last; each of its distinct payloads is
-    kept. Of superseded runs only the payloads are. A message that stands twice is one row, as it was fetched first.
+    kept. Of superseded runs there are only the payloads, and of unchanged ones only what says when they were fetched.
+    A message that stands twice is one row, as it was fetched first.
     Shapes: see `tables.BATCH_TABLES`; timestamps are UTC microseconds.
     """
     age = attrgetter("fetched_at")
@@ -45,10 +46,11 @@ def build_tables(
     refusals = list({(run.run_id, run.content_hash): run for run in rejected}.values())
     absences = {run.run_id: run for run in missing}
     found = [run.run_id for run in runs if run.run_id not in absences]
+    news = [run for run in runs if not isinstance(run, UnchangedRun)]
     tables = {
         "ingestion_runs": _runs(runs),
-        "ingestion_run_sources": _distinct(runs, "ingestion_run_sources", "sources"),
-        "ingestion_run_date_stamps": _distinct(runs, "ingestion_run_date_stamps", "dateStamps"),
+        "ingestion_run_sources": _distinct(news, "ingestion_run_sources", "sources"),
+        "ingestion_run_date_stamps": _distinct(news, "ingestion_run_date_stamps", "dateStamps"),
         "run_payloads": _rows("run_payloads", payloads),
         "rejected_runs": _rows("rejected_runs", refusals),
         "missing_runs": _with_tombstones("missing_runs", _rows("missing_runs", list(absences.values())), found),
@@ -56,7 +58,7 @@ def build_tables(
     of_table: dict[str, list[Message]] = {name: [] for name in MESSAGE_TABLES}
     for message in _first(messages):
         of_table[message.table].append(message)
-    return tables | _histories(runs) | {name: _rows(name, found) for name, found in of_table.items()}
+    return tables | _histories(news) | {name: _rows(name, found) for name, found in of_table.items()}
 
 
 def order_events(listed: Sequence[StatusEvent]) -> list[StatusEvent]:

@@ -177,13 +177,20 @@ def raw_tables(batches: Callable[[], Iterable[dict[str, pa.Table]]], *, keeps_fi
 def split(outcomes: Iterable[Outcome | Message], superseded: Iterable[AcceptedRun] = ()) -> dict[str, pa.Table]:
     """Flatten outcomes and messages of all kinds."""
     messages: list[Message] = []
-    runs: dict[type, list[Any]] = {kind: [] for kind in (AcceptedRun, RejectedRun, MissingRun)}
+    accepted: list[AcceptedRun] = []
+    rejected: list[RejectedRun] = []
+    missing: list[MissingRun] = []
     for outcome in outcomes:
-        if isinstance(outcome, Message):
-            messages.append(outcome)
-        else:
-            runs[type(outcome)].append(outcome)
-    return build_tables(runs[AcceptedRun], runs[RejectedRun], runs[MissingRun], superseded, messages)
+        match outcome:
+            case AcceptedRun():
+                accepted.append(outcome)
+            case RejectedRun():
+                rejected.append(outcome)
+            case MissingRun():
+                missing.append(outcome)
+            case _:
+                messages.append(outcome)
+    return build_tables(accepted, rejected, missing, superseded, messages)
 
 
 def _table(run_batches: DltResource, table: tables.Table, *, keeps_first: bool) -> DltResource:

@@ -46,7 +46,10 @@ def sync(warehouse: Warehouse, moments: Sequence[datetime], *, runs: int = 120, 
     with warehouse.writing() as loader:
         for number, moment in enumerate(moments):
             loader.repair()
-            loader.load(outcomes_as_of(moment, runs, seed), Progress(as_of=moment))
+            outcomes = outcomes_as_of(moment, runs, seed)
+            ids = {outcome.run_id for outcome in outcomes if isinstance(outcome, AcceptedRun)}
+            known = loader.known.runs(ids, now=moment, settle_days=settings.settle_days)
+            loader.load(outcomes, Progress(as_of=moment), known=known)
             loader.record(load_record(moment, number))
             built = build(warehouse, settings)
             loader.note({**load_record(moment, number), "model_seconds": 2.25})

@@ -6,7 +6,10 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import dlt
 import duckdb
@@ -14,6 +17,7 @@ import pytest
 from dlt.destinations.exceptions import DatabaseTransientException
 from dlt.destinations.impl.duckdb.duck import DuckDbCopyJob
 
+from statsig_runs.contract import AcceptedRun, MissingRun
 from statsig_runs.dlt_context import own_names_only
 from statsig_runs.errors import StorageError
 from statsig_runs.plan import Gap, Progress
@@ -174,3 +178,56 @@ def test_a_merge_that_cannot_insert_has_deleted_nothing(tmp_path: Path, table: s
     with duckdb.connect(str(database)) as con:
         assert con.execute(f"from statsig_raw.{table} order by all").fetchall() == before
     assert before
+
+
+def test_of_an_unchanged_run_only_the_fetch_is_written(tmp_path: Path) -> None:
+    file = tmp_path / "runs.duckdb"
+    first = outcomes_as_of(EARLIER, FEW, seed=1)
+    runs = [each for each in first if isinstance(each, AcceptedRun)]
+    later = EARLIER + timedelta(hours=1)
+
+    def rows(table: str) -> list[tuple[Any, ...]]:
+        with duckdb.connect(str(file)) as con:
+            return con.execute(f"from statsig_raw.{table} order by all").fetchall()
+
+    with open_warehouse(file).writing() as loader:
+        loader.load([*first, MissingRun(runs[0].run_id, EARLIER, "no such run")], Progress())
+        before = {table: rows(table) for table in BATCH_TABLES}
+        with duckdb.connect(str(file)) as con:
+            con.execute("delete from statsig_raw.run_status_events")  # would come back, if they were written
+
+        known = loader.known.runs([run.run_id for run in runs], now=later, settle_days=14)
+        loader.load([replace(run, fetched_at=later) for run in runs], Progress(), known=known)
+
+    assert rows("run_status_events") == []
+    assert {moment for (*_, moment) in rows("ingestion_runs")} == {later}
+    with duckdb.connect(str(file)) as con:
+        fetched = con.execute("select distinct run_id, fetched_at from statsig_raw.run_payloads").fetchall()
+    assert sorted(fetched) == sorted((run.run_id, later) for run in runs)
+    assert [row for row in rows("missing_runs") if row[0] == runs[0].run_id] == []
+    same = set(BATCH_TABLES) - {"run_status_events", "ingestion_runs", "run_payloads", "missing_runs"}
+    assert {table: rows(table) for table in same} == {table: before[table] for table in same}
+
+
+def test_a_run_whose_load_was_killed_elsewhere_is_written_whole(tmp_path: Path) -> None:
+    """There, with a folder that is gone: the run itself is the new one, its events are still the old ones."""
+    destination = dlt.destinations.duckdb(str(tmp_path / "runs.duckdb"))
+    run = next(run for run in generate_runs(9, seed=1, until=NOW) if len(run["runHistory"]) > 1)
+    longer, later = accept(run, NOW + timedelta(hours=1)), NOW + timedelta(hours=2)
+    Loader(destination, Schemas.of_project(), tmp_path / "one").load(
+        [accept(run | {"runHistory": run["runHistory"][1:]}, NOW)], Progress()
+    )
+    killed = Loader(destination, Schemas.of_project(), tmp_path / "killed")
+    killed.repair()
+    for sql in ("update {}.ingestion_runs set fetched_at = %s", "update {}.run_payloads set fetched_at = %s"):
+        killed.sql.execute(sql.format("statsig_raw"), [longer.fetched_at])
+    killed.sql.execute("update statsig_raw.run_payloads set content_hash = %s", [longer.content_hash])
+
+    loader = Loader(destination, Schemas.of_project(), tmp_path / "other")
+    loader.repair()
+    known = loader.known.runs([longer.run_id], now=later, settle_days=14)
+    assert known[longer.run_id].content_hash == longer.content_hash
+    loader.load([replace(longer, fetched_at=later)], Progress(), known=known)
+
+    [(events,)] = loader.sql.query("select count(*) from statsig_raw.run_status_events") or []
+    assert events == len(run["runHistory"])

@@ -103,7 +103,7 @@ def _fetch_and_load(
             known = loader.known.runs(accepted, now=now, settle_days=days)
             with summary.timed("load_seconds"):
                 watch.step("loading")
-                loader.load(batch, fetch.progress, status=status.progress)
+                loader.load(batch, fetch.progress, status=status.progress, known=known)
             for outcome in batch:
                 if isinstance(outcome, Message):
                     _count_message(outcome, summary)

@@ -18,12 +18,12 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
 from statsig_runs import tables
-from statsig_runs.contract import AcceptedRun, MissingRun
+from statsig_runs.contract import AcceptedRun, MissingRun, UnchangedRun
 from statsig_runs.environment import environment
 from statsig_runs.errors import ConfigurationError
 from statsig_runs.sql_text import literals
 from statsig_runs.warehouse.database import BATCH_ROWS
-from statsig_runs.warehouse.loader import Loader
+from statsig_runs.warehouse.loader import NOTHING_KNOWN, Loader
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from statsig_runs.contract import Outcome
-    from statsig_runs.plan import Progress
+    from statsig_runs.plan import KnownRun, Progress
     from statsig_runs.schemas import Schemas
     from statsig_runs.status_messages import Message, StatusProgress
 
@@ -129,18 +129,23 @@ class LakeLoader(Loader):
         progress: Progress,
         superseded: Iterable[AcceptedRun] = (),
         status: StatusProgress | None = None,
+        known: Mapping[str, KnownRun] = NOTHING_KNOWN,
     ) -> None:
         """As for any destination; and create the tables that nothing has filled yet.
 
         Raises:
             StorageError: the lake refused it; what was loaded before is kept.
         """
-        super().load(outcomes, progress, superseded, status)
+        super().load(outcomes, progress, superseded, status, known)
         for name, table in tables.BATCH_TABLES.items():
             self._lake.create(self.schemas.raw, name, table.schema)
 
+    def record(self, load: dict[str, Any]) -> None:
+        """Write one row of `sync_loads`, or replace it: no statement can."""
+        self._load_record(load)
+
     def note(self, load: dict[str, Any]) -> None:
-        """Complete the row that `record` wrote: it is merged once more, since no statement can update it."""
+        """Complete the row that `record` wrote."""
         self.record(load)
 
     def drop_accepted_refusals(self) -> None:
@@ -156,11 +161,14 @@ class LakeLoader(Loader):
 
     def _adapt(self, resources: Mapping[str, DltResource], outcomes: Collection[Outcome | Message]) -> None:
         accepted = {outcome.run_id for outcome in outcomes if isinstance(outcome, AcceptedRun)}
+        unchanged = {outcome.run_id for outcome in outcomes if isinstance(outcome, UnchangedRun)}
         missing = {outcome.run_id for outcome in outcomes if isinstance(outcome, MissingRun)}
         for name, table in tables.TABLES.items():
             if resource := resources.get(name):
                 # a run that the API no longer knows keeps its rows: only `missing_runs` is about it
                 scope = accepted | missing if name == "missing_runs" else accepted
+                if "fetched_at" not in table.columns:
+                    scope = scope - unchanged
                 resource.apply_hints(
                     table_format="delta",
                     # in a tombstone only the run's id is not null

@@ -6,7 +6,9 @@ import logging
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 import dlt
@@ -15,8 +17,8 @@ from dlt.common.destination.client import WithStagingDataset, WithStateSync
 from dlt.common.storages.load_package import ParsedLoadJobFileName
 from dlt.common.time import increasing_precise_time
 
-from statsig_runs.contract import AcceptedRun
-from statsig_runs.plan import Progress
+from statsig_runs.contract import AcceptedRun, UnchangedRun
+from statsig_runs.plan import KnownRun, Progress
 from statsig_runs.source import loaded_batch
 from statsig_runs.status_messages import StatusProgress
 from statsig_runs.tables import NUMBER, REAL, REFUSALS, SYNC_LOADS, TEXT, TIMESTAMP
@@ -39,6 +41,7 @@ PIPELINE: Final = "statsig_runs"
 _SOURCE: Final = "statsig_ingestion"
 _STATEMENTS: Final = frozenset({"sql", "reference"})
 """Formats of the jobs that merge what was copied: each is one transaction, and may be made again."""
+NOTHING_KNOWN: Final[Mapping[str, KnownRun]] = MappingProxyType({})
 _DATA_TYPES: Final[dict[pa.DataType, Any]] = {TEXT: "text", TIMESTAMP: "timestamp", NUMBER: "bigint", REAL: "double"}
 """What dlt calls the types of columns."""
 
@@ -128,16 +131,25 @@ class Loader:
         progress: Progress,
         superseded: Iterable[AcceptedRun] = (),
         status: StatusProgress | None = None,
+        known: Mapping[str, KnownRun] = NOTHING_KNOWN,
     ) -> None:
         """Load one batch and the progress it stands for, of runs and of the ingestion status.
 
-        Of what is superseded only the payloads are loaded. Without a `status` that progress stays as it is.
+        Args:
+            outcomes: what was fetched.
+            progress: of the runs.
+            superseded: runs of which only the payloads are loaded.
+            status: the progress of the ingestion status; without it that stays as it is.
+            known: what the warehouse holds of these runs. Of a run that has not changed, only when it was fetched is
+                written; of one that is not in here, everything is.
 
         Raises:
             StorageError: the destination refused it; what was loaded before is kept.
         """
-        outcomes = list(outcomes)
+        outcomes = [self._as_known(outcome, known) for outcome in outcomes]
         state = {"progress": progress.to_state()} | ({"status": status.to_state()} if status else {})
+        if fetched := [outcome.fetched_at for outcome in outcomes if isinstance(outcome, AcceptedRun)]:
+            state["whole"] = {"until": max(fetched).isoformat()}
         batch = loaded_batch(outcomes, state, superseded)
         self._adapt(batch.resources, outcomes)
         with translated():
@@ -148,6 +160,19 @@ class Loader:
 
     def record(self, load: dict[str, Any]) -> None:
         """Write one row of `sync_loads`, or replace it (by `load_id`)."""
+        table = self.pipeline.schemas[_SOURCE].tables.get(SYNC_LOADS.name, {"columns": {}})
+        if not SYNC_LOADS.columns.keys() <= table["columns"].keys():
+            self._load_record(load)
+            return
+        # a load by dlt, for one row, takes as long as one of a thousand runs
+        row = load | dict.fromkeys(("_dlt_load_id", "_dlt_id"), load["load_id"])
+        names, places = ", ".join(row), ", ".join(["%s"] * len(row))
+        with self.connected(), self.sql.transaction():
+            self.sql.execute(f"delete from {self._sync_loads} where load_id = %s", [load["load_id"]])  # noqa: S608
+            self.sql.execute(f"insert into {self._sync_loads} ({names}) values ({places})", list(row.values()))  # noqa: S608
+
+    def _load_record(self, load: dict[str, Any]) -> None:
+        """Write or replace one row as dlt does, which makes the table where it is not yet, or not yet whole."""
         resource = dlt.resource(
             [load],
             name=SYNC_LOADS.name,
@@ -192,10 +217,14 @@ class Loader:
     def note(self, load: dict[str, Any]) -> None:
         """Complete the row that `record` wrote, with what became known after it."""
         names = [name for name in load if name.endswith("_seconds") or name == "finished_at"]
-        table = f"{self.sql.qualified(self.schemas.raw)}.sync_loads"
         changes = ", ".join(f"{name} = %s" for name in names)
-        sql = f"update {table} set {changes} where load_id = %s"  # noqa: S608  names of ours
-        self.sql.execute(sql, [*(load[name] for name in names), load["load_id"]])
+        with self.connected():
+            sql = f"update {self._sync_loads} set {changes} where load_id = %s"  # noqa: S608  names of ours
+            self.sql.execute(sql, [*(load[name] for name in names), load["load_id"]])
+
+    @property
+    def _sync_loads(self) -> str:
+        return f"{self.sql.qualified(self.schemas.raw)}.{SYNC_LOADS.name}"
 
     def progress(self) -> Progress:
         """How far earlier syncs came; what was lost on the way is left over."""
@@ -205,6 +234,20 @@ class Loader:
     def status_progress(self) -> StatusProgress:
         """How far earlier syncs came with the ingestion status."""
         return StatusProgress.from_state(self._state("status"))
+
+    def _as_known(self, outcome: Outcome | Message, known: Mapping[str, KnownRun]) -> Outcome | Message:
+        """An unchanged run as one: all its rows are there already, made from the same payload.
+
+        A load that was killed, perhaps on another machine, may have left new rows of a run in some tables and old ones
+        in others. Such a run was fetched later than those of the last load that ended: of it, everything is written.
+        """
+        until = self._state("whole").get("until")
+        if not until or not isinstance(outcome, AcceptedRun) or outcome.run_id not in known:
+            return outcome
+        before = known[outcome.run_id]
+        if before.content_hash != outcome.content_hash or before.fetched_at > datetime.fromisoformat(until):
+            return outcome
+        return UnchangedRun(outcome.run, outcome.fetched_at, outcome.content_hash, outcome.payload)
 
     def _state(self, name: str) -> Mapping[str, Any]:
         state: Mapping[str, Any] = self.pipeline.state.get("sources", {}).get(_SOURCE, {}).get(name, {})
