@@ -6,7 +6,7 @@ import logging
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
@@ -146,7 +146,7 @@ class Loader:
         Raises:
             StorageError: the destination refused it; what was loaded before is kept.
         """
-        outcomes = [self._as_known(outcome, known) for outcome in outcomes]
+        outcomes = self._tell_unchanged(outcomes, known)
         state = {"progress": progress.to_state()} | ({"status": status.to_state()} if status else {})
         if fetched := [outcome.fetched_at for outcome in outcomes if isinstance(outcome, AcceptedRun)]:
             state["whole"] = {"until": max(fetched).isoformat()}
@@ -235,19 +235,24 @@ class Loader:
         """How far earlier syncs came with the ingestion status."""
         return StatusProgress.from_state(self._state("status"))
 
-    def _as_known(self, outcome: Outcome | Message, known: Mapping[str, KnownRun]) -> Outcome | Message:
-        """An unchanged run as one: all its rows are there already, made from the same payload.
+    def _tell_unchanged(
+        self, outcomes: Iterable[Outcome | Message], known: Mapping[str, KnownRun]
+    ) -> list[Outcome | Message]:
+        """The same, with those runs as `UnchangedRun` of which all rows are there, made from the same payload.
 
         A load that was killed, perhaps on another machine, may have left new rows of a run in some tables and old ones
-        in others. Such a run was fetched later than those of the last load that ended: of it, everything is written.
+        in others. Such a run was fetched later than those of the last load that ended, or is left over.
         """
-        until = self._state("whole").get("until")
-        if not until or not isinstance(outcome, AcceptedRun) or outcome.run_id not in known:
-            return outcome
-        before = known[outcome.run_id]
-        if before.content_hash != outcome.content_hash or before.fetched_at > datetime.fromisoformat(until):
-            return outcome
-        return UnchangedRun(outcome.run, outcome.fetched_at, outcome.content_hash, outcome.payload)
+        state = self._state("whole")
+        until = datetime.fromisoformat(state["until"]) if state else datetime.min.replace(tzinfo=UTC)
+        sure = known.keys() - self.progress().leftover
+        hashes = {run_id: known[run_id].content_hash for run_id in sure if known[run_id].fetched_at <= until}
+        return [
+            UnchangedRun(each.run, each.fetched_at, each.content_hash, each.payload)
+            if isinstance(each, AcceptedRun) and hashes.get(each.run_id) == each.content_hash
+            else each
+            for each in outcomes
+        ]
 
     def _state(self, name: str) -> Mapping[str, Any]:
         state: Mapping[str, Any] = self.pipeline.state.get("sources", {}).get(_SOURCE, {}).get(name, {})
