@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -25,6 +25,7 @@ from statsig_runs.status_messages.plan import FIRST_PLAUSIBLE
 
 if TYPE_CHECKING:
     from statsig_runs.job.progress import Watch
+    from statsig_runs.plan import KnownRun
     from statsig_runs.settings import Settings
     from statsig_runs.warehouse import Warehouse
     from statsig_runs.warehouse.loader import Loader
@@ -79,12 +80,18 @@ def _fetch_and_load(
     started = time.monotonic()
     now = summary.started_at
     days = settings.settle_days
+    unsettled = loader.known.to_read_again(now=now, settle_days=days, full=request.full)
+
+    def known_before(run_ids: Collection[str]) -> dict[str, KnownRun]:
+        found = {run_id: unsettled[run_id] for run_id in run_ids if run_id in unsettled}  # most of those that are read
+        return found | loader.known.runs(set(run_ids) - found.keys(), now=now, settle_days=days)
+
     fetch = Fetch(
         api,
         request,
         loader.progress(),
-        known=lambda ids: loader.known.runs(ids, now=now, settle_days=days),
-        unsettled=lambda: loader.known.to_read_again(now=now, settle_days=days, full=request.full),
+        known=known_before,
+        unsettled=lambda: unsettled,
         secret=settings.require_api_key(),
     )
     before = loader.status_progress()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from statsig_runs.contract import MissingRun, RejectedRun
@@ -101,11 +101,15 @@ class Known:
             found |= {run.run_id: run for run in self._query_runs(condition, part, now, settle_days)}
         return found
 
-    def to_read_again(self, *, now: datetime, settle_days: float, full: bool = False) -> list[str]:
-        """Ids of the runs that may still change, or of all: fetched longest ago first, missing ones left out."""
-        missing = f"runs.run_id not in (select run_id from {self._raw}.missing_runs)"  # noqa: S608
-        known = self._query_runs(missing, [], now, settle_days)
-        return [run.run_id for run in known if full or not run.is_settled]
+    def to_read_again(self, *, now: datetime, settle_days: float, full: bool = False) -> dict[str, KnownRun]:
+        """The runs that may still change, or all, by id: fetched longest ago first, missing ones left out."""
+        condition = "runs.run_id not in (select run_id from {raw}.missing_runs)"
+        since: list[datetime] = []
+        if not full:  # the engine leaves out the many that are old: what settled is, `is_settled` says
+            condition += " and ({outcome} = 'in_progress' or runs.created_at >= %s)"
+            since = [now - timedelta(days=settle_days)]
+        known = self._query_runs(condition, since, now, settle_days)
+        return {run.run_id: run for run in known if full or not run.is_settled}
 
     def missing(self) -> list[MissingRun]:
         """The runs that the API answered 404 for when it was last asked."""
@@ -197,15 +201,17 @@ class Known:
         return self._database.query(sql, parameters) or []
 
     def _query_runs(
-        self, condition: str, parameters: Collection[str], now: datetime, settle_days: float
+        self, condition: str, parameters: Collection[Any], now: datetime, settle_days: float
     ) -> Iterator[KnownRun]:
-        shared = {"raw": self._raw, "condition": condition}
-        marts = self._database.qualified(self._schemas.marts)
-        join = f"left join {marts}.fct_runs as marts on runs.run_id = marts.run_id"
+        def query(outcome: str, join: str) -> Rows | None:
+            names = {"raw": raw, "outcome": outcome, "join": join}
+            return self._database.query(_KNOWN.format(condition=condition.format(**names), **names), parameters)
+
+        raw, marts = self._raw, self._database.qualified(self._schemas.marts)
         outcome = "case when marts.run_id is null then 'in_progress' else marts.effective_outcome end"
-        rows = self._database.query(_KNOWN.format(outcome=outcome, join=join, **shared), parameters)
+        rows = query(outcome, f"left join {marts}.fct_runs as marts on runs.run_id = marts.run_id")
         if rows is None:  # the models have not been built yet
-            rows = self._database.query(_KNOWN.format(outcome="'in_progress'", join="", **shared), parameters)
+            rows = query("'in_progress'", "")
         for run_id, created_at, fetched_at, content_hash, outcome in rows or ():
             in_progress = outcome == "in_progress"
             settled = is_settled(in_utc(created_at), in_progress=in_progress, now=now, settle_days=settle_days)
