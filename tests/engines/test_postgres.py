@@ -128,6 +128,18 @@ def test_all_options_of_the_address_reach_dbt(database: str, tmp_path: Path, mon
         build(warehouse_of(tmp_path, "options"), load_settings())
 
 
+@pytest.mark.parametrize(("options", "is_on"), [("", "off"), ("?options=-c%20jit%3Don", "on")])
+def test_queries_are_not_compiled_unless_the_address_says_so(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: str, is_on: str
+) -> None:
+    monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", f"{database}{options}")
+    warehouse = warehouse_of(tmp_path, "compiled")
+
+    loader = warehouse.destination.loader(warehouse.schemas, warehouse.state)
+
+    assert loader.sql.query("show jit") == [(is_on,)]
+
+
 def test_a_role_needs_four_schemas_and_is_told_what_it_lacks(
     database: str, postgres_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -34,6 +34,8 @@ NAMES: Final = ("duckdb", *ENGINES, "filesystem")
 
 _SESSIONS: Final = {"PGTZ": "UTC", "PGDATESTYLE": "ISO, MDY", "PGCLIENTENCODING": "UTF8"}
 """How sessions of PostgreSQL are, by the variables that its library takes it from."""
+_WITHOUT_JIT: Final = "-c jit=off"
+"""To compile the query of a large model takes PostgreSQL a second or two, ten times what most of them take."""
 _PASSWORD: Final = re.compile(r"://[^:/@]*:([^/@]+)@")
 _LOADING_MEMORY: Final = "600MB"
 """The memory that DuckDB may use while it loads. Without a limit it keeps all that it has read and written."""
@@ -194,7 +196,7 @@ def _resolve(name: str) -> tuple[Any, Any]:
         config.credentials.global_config = {**(config.credentials.global_config or {}), **_TABLES_ONLY}
     if hasattr(config.credentials, "session_timezone"):  # PostgreSQL
         config.credentials.session_timezone = "UTC"  # east of it, the last times of year 9999 are of no year of Python
-        _settle_sessions(name)
+        _settle_sessions(name, config.credentials)
     return config, _merging_at_once(make, config.credentials)
 
 
@@ -208,16 +210,18 @@ def _merging_at_once(make: Callable[..., Any], credentials: Any) -> Any:
     return make(credentials=credentials, supports_transactions=has_transactions)
 
 
-def _settle_sessions(name: str) -> None:
+def _settle_sessions(name: str, credentials: Any) -> None:
     """Let no variable of PostgreSQL's own library say how our sessions read and write; where they connect to, it may.
 
     PostgreSQL believes such a variable before the options of an address, so these settle an address's own zone as well,
-    and dbt's sessions with dlt's.
+    and dbt's sessions with dlt's. An address's own options come last, and so they count.
     """
     for variable in (*_SESSIONS, "PGOPTIONS"):
         os.environ.pop(variable, None)
     if name == "postgres":
         os.environ.update(_SESSIONS)
+        own = credentials.query.get("options", "")
+        credentials.query = {**credentials.query, "options": f"{_WITHOUT_JIT} {own}".strip()}
 
 
 def _missing_fields(traces: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
