@@ -114,7 +114,8 @@ class _OwnContext(RunContext):
 
     def initial_providers(self) -> list[ConfigProvider]:
         """Environment, `.dlt/secrets.toml`, `.dlt/config.toml`, and the package's `config.toml` as it is."""
-        defaults = CustomLoaderDocProvider(DEFAULTS, packaged_defaults, supports_secrets=False, locations=[])
+        # it holds none; of a provider that may, dlt does not work out for each name whether it is one
+        defaults = CustomLoaderDocProvider(DEFAULTS, packaged_defaults, supports_secrets=True, locations=[])
         files = (_SecretsFiles, ConfigTomlProvider)
         own = [EnvironProvider(), *(kind(self.settings_dir, self.global_dir) for kind in files)]
         return [*map(_OwnNames, own), defaults]

@@ -231,3 +231,16 @@ def test_a_run_whose_load_was_killed_elsewhere_is_written_whole(tmp_path: Path) 
 
     [(events,)] = loader.sql.query("select count(*) from statsig_raw.run_status_events") or []
     assert events == len(run["runHistory"])
+
+
+def test_a_run_that_comes_twice_changed_and_as_it_was_ends_as_it_came_last(tmp_path: Path) -> None:
+    run = next(run for run in generate_runs(9, seed=1, until=NOW) if len(run["runHistory"]) > 1)
+    shorter = run | {"runHistory": run["runHistory"][1:]}
+    times = [NOW + timedelta(minutes=minute) for minute in range(3)]
+    with open_warehouse(tmp_path / "runs.duckdb").writing() as loader:
+        loader.load([accept(run, times[0])], Progress())
+        for first, last in ((shorter, run), (run, shorter)):
+            known = loader.known.runs([run["runID"]], now=NOW, settle_days=14)
+            loader.load([accept(first, times[1]), accept(last, times[2])], Progress(), known=known)
+            [(events,)] = loader.sql.query("select count(*) from statsig_raw.run_status_events") or []
+            assert events == len(last["runHistory"])

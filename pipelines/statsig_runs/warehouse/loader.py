@@ -247,9 +247,12 @@ class Loader:
         until = datetime.fromisoformat(state["until"]) if state else datetime.min.replace(tzinfo=UTC)
         sure = known.keys() - self.progress().leftover
         hashes = {run_id: known[run_id].content_hash for run_id in sure if known[run_id].fetched_at <= until}
+        outcomes = list(outcomes)
+        runs = [each for each in outcomes if isinstance(each, AcceptedRun)]
+        changed = {run.run_id for run in runs if hashes.get(run.run_id) != run.content_hash}  # a run may stand twice
         return [
             UnchangedRun(each.run, each.fetched_at, each.content_hash, each.payload)
-            if isinstance(each, AcceptedRun) and hashes.get(each.run_id) == each.content_hash
+            if isinstance(each, AcceptedRun) and each.run_id not in changed
             else each
             for each in outcomes
         ]
