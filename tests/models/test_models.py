@@ -13,7 +13,7 @@ import duckdb
 import pytest
 
 from statsig_runs.errors import ModelsError
-from statsig_runs.models import Build, Definitions, build_models, write_docs
+from statsig_runs.models import Build, Definitions, build, build_models, write_docs
 from statsig_runs.models.dbt_project import DbtProject
 from statsig_runs.packaged import packaged
 from tests import oracle
@@ -193,6 +193,18 @@ def test_a_failed_build_names_the_test_and_the_next_one_makes_it_good(database: 
     repaired = {mart: sorted(map(str, rows)) for mart, rows in warehouse.read_marts(database).items()}
     build_models(database, full_refresh=True)
     assert {mart: sorted(map(str, rows)) for mart, rows in warehouse.read_marts(database).items()} == repaired
+
+
+def test_a_build_that_does_not_fit_into_the_memory_is_made_again_with_more(
+    database: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setattr(build, "MEMORY_LIMITS", ("4MB", "1200MB"))
+    assert build_models(database, full_refresh=True).test_count > 0
+    assert "they are built again with 1200MB" in caplog.text
+
+    monkeypatch.setattr(build, "MEMORY_LIMITS", ("4MB",))
+    with pytest.raises(ModelsError, match="Out of Memory Error"):
+        build_models(database, full_refresh=True)
 
 
 def test_a_run_that_is_gone_from_the_raw_tables_is_gone_from_every_mart(database: Path):

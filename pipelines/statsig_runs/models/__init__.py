@@ -11,12 +11,11 @@ Knows a database and the raw tables in it; knows neither the API nor the loader.
 
 from __future__ import annotations
 
-from statsig_runs.models.build import MEMORY_LIMIT, Build, build_models, variables_of, write_docs
+from statsig_runs.models.build import Build, build_models, variables_of, write_docs
 from statsig_runs.models.definitions import Definitions
 from statsig_runs.models.renewal import Mart, Renewal, keep_renewal, renew, take_renewal
 
 __all__ = [
-    "MEMORY_LIMIT",
     "Build",
     "Definitions",
     "Mart",

@@ -14,15 +14,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from statsig_runs.errors import StorageError
+from statsig_runs.errors import ModelsError, StorageError
 from statsig_runs.models.dbt_project import DbtProject, fingerprint
 from statsig_runs.models.definitions import Definitions
 from statsig_runs.models.renewal import AS_OF_NEWEST_FETCH, BUILD_ID, RELATIONS, Mart, Renewal, Step
 from statsig_runs.schemas import Schemas
 from statsig_runs.whole_files import replacing
 
-MEMORY_LIMIT: Final = "1200MB"
-"""What DuckDB may hold in memory while it builds; beyond it, it spills to a folder beside the database."""
+MEMORY_LIMITS: Final = ("1200MB", "2400MB", "4800MB")
+"""What DuckDB may hold in memory while it builds; beyond it, it spills to a folder beside the database.
+
+A grouping that needs little more than the limit may fail: DuckDB notices too late that it has to spill, though it does
+with ten times the rows. Then the build is made again with the next limit.
+"""
+_OUT_OF_MEMORY: Final = "Out of Memory Error"
+
+_BUILD: Final = ("build", "--exclude-resource-type", "unit_test")
 
 _COMMENT: Final = re.compile(r"\s*/\*.*?\*/", re.DOTALL)
 """What dbt writes before each statement, to tell a server where it is from."""
@@ -72,14 +79,17 @@ def build_models(
     """
     started = time.perf_counter()
     schemas = schemas or Schemas.of_project()
-    project = DbtProject(
-        state=state or _state_beside(database),
-        profile=profile or _duckdb_profile(database, schemas.marts),
-        variables=variables_of(schemas, definitions or Definitions()) | {"records_builds": profile is not None},
-    )
-    refresh = ["--full-refresh"] if full_refresh else []
-    told = Told()
-    results = project.invoke(["build", "--exclude-resource-type", "unit_test", *refresh], watch=told.note).results
+    variables = variables_of(schemas, definitions or Definitions()) | {"records_builds": profile is not None}
+    profiles = [profile] if profile else [_duckdb_profile(database, schemas.marts, limit) for limit in MEMORY_LIMITS]
+    for number, each in enumerate(profiles, 1):
+        project, told = DbtProject(state=state or _state_beside(database), profile=each, variables=variables), Told()
+        try:
+            results = project.invoke([*_BUILD, *(["--full-refresh"] if full_refresh else [])], watch=told.note).results
+            break
+        except ModelsError as error:
+            if number == len(profiles) or _OUT_OF_MEMORY not in str(error):
+                raise
+            log.warning("the models did not fit into the memory; they are built again with %s", MEMORY_LIMITS[number])
     test_count = sum(result.node.resource_type == "test" for result in results)
     seconds = {result.node.name: result.execution_time for result in results}
     renewal = _renewal_of([result.node for result in results], schemas, told)
@@ -181,7 +191,7 @@ def write_docs(
     state = state or _state_beside(database)
     project = DbtProject(
         state=state / "docs",
-        profile=profile or _duckdb_profile(database, schemas.marts),
+        profile=profile or _duckdb_profile(database, schemas.marts, MEMORY_LIMITS[0]),
         variables=_schema_variables(schemas),
     )
     project.invoke(["docs", "generate", "--static"], write_json=True)
@@ -202,12 +212,12 @@ def _state_beside(database: Path) -> Path:
     return database.absolute().parent / f".{database.stem}" / "dbt"
 
 
-def _duckdb_profile(database: Path, schema: str) -> dict[str, Any]:
+def _duckdb_profile(database: Path, schema: str, memory_limit: str) -> dict[str, Any]:
     """No `config_options`: with them, DuckDB refuses dlt's next connection in the same process."""
     return {
         "type": "duckdb",
         "path": str(database.absolute()),
         "schema": schema,
         "threads": 1,  # each query uses all cores; two large ones at a time do not fit into the memory limit
-        "settings": {"TimeZone": "UTC", "memory_limit": MEMORY_LIMIT, "preserve_insertion_order": False},
+        "settings": {"TimeZone": "UTC", "memory_limit": memory_limit, "preserve_insertion_order": False},
     }
