@@ -63,6 +63,17 @@ def test_a_missing_package_is_answered_with_the_extra(
         open_destination(name, tmp_path)
 
 
+def test_an_address_may_stand_in_fields_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fields = {"HOST": "db.example.com", "DATABASE": "analytics", "USERNAME": "loader", "PASSWORD": SECRET}
+    for name, value in fields.items():
+        monkeypatch.setenv(f"DESTINATION__POSTGRES__CREDENTIALS__{name}", value)
+
+    opened = open_destination("postgres", tmp_path)
+
+    assert "db.example.com" in opened.place
+    assert SECRET in opened.secrets
+
+
 @pytest.mark.parametrize(
     ("name", "variable"),
     [

@@ -220,8 +220,8 @@ def _settle_sessions(name: str, credentials: Any) -> None:
         os.environ.pop(variable, None)
     if name == "postgres":
         os.environ.update(_SESSIONS)
-        own = credentials.query.get("options", "")
-        credentials.query = {**credentials.query, "options": f"{_WITHOUT_JIT} {own}".strip()}
+        query = credentials.query or {}  # None where the address stands in fields of its own
+        credentials.query = {**query, "options": f"{_WITHOUT_JIT} {query.get('options', '')}".strip()}
 
 
 def _missing_fields(traces: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
