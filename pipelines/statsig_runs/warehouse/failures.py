@@ -54,11 +54,17 @@ def cause_of(error: BaseException) -> str:
 
 
 def _causes(error: BaseException) -> list[BaseException]:
-    """From the outermost error to the first one. What lies below an error of the system was tried before it."""
+    """From the outermost error to the first one.
+
+    What lies below an error of the system was tried before it; but a disk in trouble comes first: after a full one, dlt
+    misses the file that it could not write.
+    """
     causes = [error]
-    while not isinstance(causes[-1], OSError) and (inner := causes[-1].__cause__ or causes[-1].__context__):
+    while inner := causes[-1].__cause__ or causes[-1].__context__:
         causes.append(inner)
-    return causes
+    of_system = [number for number, cause in enumerate(causes, 1) if isinstance(cause, OSError)]
+    troubled = [number for number in of_system if getattr(causes[number - 1], "errno", None) in _DISK_IN_TROUBLE]
+    return causes[: min(troubled or of_system, default=len(causes))]
 
 
 def _comes_from(error: BaseException, kind: type[Exception]) -> bool:
