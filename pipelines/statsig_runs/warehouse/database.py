@@ -75,13 +75,14 @@ class SqlDatabase:
 
     @contextmanager
     def connected(self) -> Iterator[None]:
-        """Keep one connection for all queries inside: opening one costs ten times a query."""
+        """Keep one connection for all queries inside: opening one costs ten times a query. It may be kept already."""
+        before = self._connection
         with self._client() as client:
             self._connection = client
             try:
                 yield
             finally:
-                self._connection = None
+                self._connection = before
 
     @contextmanager
     def _client(self, failure: str = _READING) -> Iterator[Any]:

@@ -62,9 +62,10 @@ def _causes(error: BaseException) -> list[BaseException]:
     causes = [error]
     while inner := causes[-1].__cause__ or causes[-1].__context__:
         causes.append(inner)
-    of_system = [number for number, cause in enumerate(causes, 1) if isinstance(cause, OSError)]
-    troubled = [number for number in of_system if getattr(causes[number - 1], "errno", None) in _DISK_IN_TROUBLE]
-    return causes[: min(troubled or of_system, default=len(causes))]
+    of_system = [cause for cause in causes if isinstance(cause, OSError)]
+    troubled = [cause for cause in of_system if cause.errno in _DISK_IN_TROUBLE]
+    first = next(iter(troubled or of_system), causes[-1])
+    return causes[: causes.index(first) + 1]
 
 
 def _comes_from(error: BaseException, kind: type[Exception]) -> bool:
