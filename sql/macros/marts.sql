@@ -9,11 +9,16 @@
 {%- endmacro %}
 
 
+{# The daily ones: each build writes the rows of the days that changed. #}
+{% macro daily_marts() -%}
+    {{ return(['agg_daily', 'agg_source_daily', 'agg_stage_daily']) }}
+{%- endmacro %}
+
+
 {# Those that each build makes anew. #}
 {% macro whole_marts() -%}
     {{ return([
-        'agg_daily', 'agg_source_daily', 'agg_stage_daily', 'fct_date_freshness', 'fct_in_flight_runs', 'fct_loads',
-        'fct_source_date_reports', 'source_status',
+        'fct_date_freshness', 'fct_in_flight_runs', 'fct_loads', 'fct_source_date_reports', 'source_status',
     ]) }}
 {%- endmacro %}
 

@@ -69,23 +69,22 @@ def assert_marts_are(world: generated_runs.World, path: Path, messages: list[Any
     assert not found, warehouse.explain(found, world)
 
 
-def test_after_a_build_nothing_is_outdated(built: Renewal, path: Path) -> None:
-    assert File(path).query(f"select * from {built.relations['int_outdated_runs']}") == []
+@pytest.mark.usefixtures("built")
+def test_after_a_build_nothing_is_outdated(path: Path) -> None:
+    assert File(path).query("from statsig_staging.int_outdated_runs") == []
 
 
 def test_a_later_fetch_of_the_same_moves_the_moment_alone(built: Renewal, path: Path) -> None:
     world = read_again(path, all_runs(), MOMENT)
     assert renew(built, File(path))
     assert_marts_are(world, path, [])
-    assert File(path).query(f"select * from {built.relations['int_outdated_runs']}") == []
+    assert File(path).query("from statsig_staging.int_outdated_runs") == []
 
 
 def test_what_silence_has_decided_meanwhile_is_built(built: Renewal, path: Path) -> None:
     read_again(path, all_runs(), FOR_GOOD)
     before = warehouse.read_marts(path)
-    file = File(path)
-    assert not renew(built, file)
-    assert file.executed == []
+    assert not renew(built, File(path))
     assert warehouse.read_marts(path) == before
 
 
@@ -129,7 +128,7 @@ def test_few_changed_runs_are_modelled_by_the_steps_of_the_last_build(built_agai
     warehouse.load(path, changed)
     assert renew(built_again, File(path))
     assert_marts_are([*changed, *world[2:]], path, [])
-    assert File(path).query(f"select * from {built_again.relations['int_outdated_runs']}") == []
+    assert File(path).query("from statsig_staging.int_outdated_runs") == []
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,7 @@ def _renewal_of(nodes: Sequence[Any], schemas: Schemas, told: Told) -> Renewal:
     tables = [node for node in nodes if node.resource_type == "model" and node.config.materialized != "view"]
     return Renewal(
         relations={name: by_name[name].relation_name for name in RELATIONS if name in by_name},
+        outdated=by_name["int_outdated_runs"].compiled_code,
         steps=[
             Step(
                 schema=node.schema,

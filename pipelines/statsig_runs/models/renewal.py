@@ -5,9 +5,10 @@ inserts it again, and for each data test a *check*, a query that gives a row for
 project; nothing here knows what it says.
 
 Where nothing has changed, `fetched_at` of the runs that were read again moves, and the marts with the tag
-`as_of_newest_fetch` are filled anew. The view `int_outdated_runs` tells which runs have changed, and one of the checks
-whether a message is not counted yet. Where few runs have changed, all steps are taken, as a build would, and all
-checks are made. Either is one transaction. Knows no dbt: what it needs of a build is kept in a file.
+`as_of_newest_fetch` are filled anew. The view `int_differing_runs` tells which runs were read again or have changed,
+`int_outdated_runs` which of them a build has to make, and one of the checks whether a message is not counted yet. Where
+few runs have to be made, all steps are taken, as a build would, and all checks are made. Either is one transaction.
+Knows no dbt: what it needs of a build is kept in a file.
 """
 
 from __future__ import annotations
@@ -41,8 +42,14 @@ FEW: Final = 1_000
 MESSAGES_CHECK: Final = "assert_reports_count_every_message_once"
 """The check that gives a row where a message is not counted."""
 
-RELATIONS: Final = ("int_run_states", "int_outdated_runs", "int_modelled_runs", "int_built_runs", "fct_runs")
+RELATIONS: Final = ("int_differing_runs", "int_modelled_runs", "int_built_runs", "fct_runs")
 """The models that a renewal reads or updates itself; `int_built_runs` is not there for every engine."""
+
+_DIFFERING: Final = "renewed_runs"
+"""A temporary table with the rows of `int_differing_runs`: these are found once, by a look at all runs."""
+
+_CHANGED: Final = "int_changed_runs"
+"""The table of the changed runs, whose rows a renewal takes from that temporary table."""
 
 _FILE: Final = "renewal"
 
@@ -78,11 +85,13 @@ class Step(NamedTuple):
 class Renewal(msgspec.Struct, frozen=True):
     """What is needed of a finished build.
 
-    `relations` has the names of `RELATIONS` on the engine, by the names of their models. `steps` stand in the order in
-    which a build takes them. `checks` are queries by the names of their tests. `marts` are all marts.
+    `relations` has the names of `RELATIONS` on the engine, by the names of their models. `outdated` is the query of
+    `int_outdated_runs`. `steps` stand in the order in which a build takes them. `checks` are queries by the names of
+    their tests. `marts` are all marts.
     """
 
     relations: dict[str, str]
+    outdated: str
     steps: list[Step]
     checks: dict[str, str]
     marts: dict[str, Mart]
@@ -139,41 +148,47 @@ def renew(renewal: Renewal, database: Database) -> bool:
     Returns:
         Whether they are. If not, nothing was done: a build is needed, which tells what is wrong if something is.
     """
-    outdated = f"select run_id from {renewal.relations['int_outdated_runs']} limit {FEW + 1}"  # noqa: S608  of models
-    changed = database.query(outdated)
-    if changed is None:
-        return False
-    is_same = not changed and database.query(renewal.checks[MESSAGES_CHECK]) == []
-    if not is_same and (len(changed) > FEW or not all(step.delete for step in renewal.steps)):
-        return False
-    steps = [step for step in renewal.steps if step.is_as_of_newest_fetch or not is_same]
-    checks = {} if is_same else renewal.checks
-    columns = _columns(steps, database)
-    if not all((step.schema, step.table) in columns for step in steps):
-        return False
     try:
         with database.transaction():
-            for statement in _statements(renewal, steps, columns, [run_id for (run_id,) in changed]):
-                database.execute(statement)
-            _make(checks, database)
-    except (StorageError, _CheckFailedError) as error:
+            done = _renew(renewal, database)
+    except (StorageError, _BuildNeededError) as error:
         log.debug("the marts were not renewed: %s", error)
         return False
-    if is_same:
-        log.info("nothing has changed: the marts are as of the newest fetch")
-    else:
-        log.info("Brought %d marts up to date with %d changed runs", len(renewal.marts), len(changed))
+    log.info("%s", done)
     return True
 
 
-class _CheckFailedError(Exception):
-    """A check found something: the marts stay as they were."""
+class _BuildNeededError(Exception):
+    """The steps of the last build cannot make the marts right."""
 
 
-def _make(checks: Mapping[str, str], database: Database) -> None:
-    for name, check in checks.items():
-        if database.query(check) != []:
-            raise _CheckFailedError(name)
+def _renew(renewal: Renewal, database: Database) -> str:
+    """Renew the marts, and tell what was done."""
+    differing = renewal.relations["int_differing_runs"]
+    database.execute(f"create temporary table {_DIFFERING} as select * from {differing}")  # noqa: S608  names of models
+    outdated = renewal.outdated.replace(differing, _DIFFERING)
+    changed = _rows(f"select run_id from (\n{outdated}\n) as outdated limit {FEW + 1}", database)  # noqa: S608
+    is_same = not changed and not _rows(renewal.checks[MESSAGES_CHECK], database)
+    if not is_same and (len(changed) > FEW or not all(step.delete for step in renewal.steps)):
+        raise _BuildNeededError(f"{len(changed)} runs have changed")
+    steps = [step for step in renewal.steps if step.is_as_of_newest_fetch or not is_same]
+    columns = _columns(steps, database)
+    for statement in _statements(renewal, steps, columns, [run_id for (run_id,) in changed]):
+        database.execute(statement)
+    for name, check in renewal.checks.items():
+        if not is_same and _rows(check, database):
+            raise _BuildNeededError(f"a check has found something: {name}")
+    database.execute(f"drop table {_DIFFERING}")
+    if is_same:
+        return "nothing has changed: the marts are as of the newest fetch"
+    return f"Brought {len(renewal.marts)} marts up to date with {len(changed)} changed runs"
+
+
+def _rows(query: str, database: Database) -> list[tuple[Any, ...]]:
+    rows = database.query(query)
+    if rows is None:
+        raise _BuildNeededError("a table is gone")
+    return rows
 
 
 def _columns(steps: Collection[Step], database: Database) -> dict[tuple[str, str], str]:
@@ -186,6 +201,8 @@ def _columns(steps: Collection[Step], database: Database) -> dict[tuple[str, str
     columns: dict[tuple[str, str], list[str]] = {}
     for schema, table, column in found or ():
         columns.setdefault((schema, table), []).append(f'"{column}"')
+    if not all((step.schema, step.table) in columns for step in steps):
+        raise _BuildNeededError("a table is gone")
     return {place: ", ".join(names) for place, names in columns.items()}
 
 
@@ -194,18 +211,20 @@ def _statements(
 ) -> Iterator[str]:
     named = renewal.relations
     build_id = str(uuid4())
-    others = f" where run_id not in ({literals(changed)})" if changed else ""
-    states = f"(select * from {named['int_run_states']}{others}) as states"  # noqa: S608  names of models
-    is_read_again = "modelled.run_id = states.run_id and modelled.fetched_at <> states.fetched_at"
+    only_read_again = f"run_id not in ({literals(changed)})" if changed else "true"
+    states = f"(select * from {_DIFFERING} where {only_read_again}) as states"  # noqa: S608  names of models
     if "int_built_runs" in named:  # a copy of the marts reads again what has another id
-        again = f"select states.run_id from {named['fct_runs']} as modelled inner join {states} on {is_read_again}"  # noqa: S608
-        yield f"update {named['int_built_runs']} set build_id = '{build_id}' where run_id in ({again})"  # noqa: S608
+        yield (
+            f"update {named['int_built_runs']} set build_id = '{build_id}' "  # noqa: S608
+            f"where run_id in (select run_id from {_DIFFERING} where {only_read_again})"
+        )
     moments = {"fct_runs": ("fetched_at",), "int_modelled_runs": ("fetched_at", "newest_payload_at")}
     for model, moved_columns in moments.items():
         moved = ", ".join(f"{column} = states.{column}" for column in moved_columns)
-        yield f"update {named[model]} as modelled set {moved} from {states} where {is_read_again}"  # noqa: S608
+        yield f"update {named[model]} as modelled set {moved} from {states} where modelled.run_id = states.run_id"  # noqa: S608
+    yield f"delete from {_DIFFERING} where {only_read_again}"  # noqa: S608
     for step in steps:
         names = columns[step.schema, step.table]
+        query = step.query.replace(BUILD_ID, build_id) if step.table != _CHANGED else f"select * from {_DIFFERING}"  # noqa: S608
         yield str(step.delete)
-        query = step.query.replace(BUILD_ID, build_id)
         yield f"insert into {step.relation} ({names}) select {names} from (\n{query}\n) as renewed"  # noqa: S608

@@ -9,16 +9,10 @@
 -- Where a source's histories end when all is well. Three settled ones are enough to know, of twenty at the most; one in
 -- ten may end elsewhere, but not the newest two, which would be a new habit.
 
-with histories as (
+with sources as (
 
-    select * from {{ ref('int_histories') }}
+    select distinct source from {{ ref('int_histories') }}
     where level = 'source_date'
-
-),
-
-sources as (
-
-    select distinct source from histories
 
 ),
 
@@ -26,18 +20,59 @@ completed as (
 
     select
         source,
+        run_id,
+        date_stamp,
         last_status,
-        row_number() over (
-            partition by source order by {{ newest_first(['run_id', 'date_stamp']) }}
-        ) as position
-    from histories
+        ordered_at,
+        {{ utc_date('ordered_at') }} as ordered_date
+    from {{ ref('int_histories') }}
     where
-        last_attempt_outcome = 'complete'
+        level = 'source_date'
+        and last_attempt_outcome = 'complete'
         and last_stage <> 'queue'
         and is_settled
         -- not by times that cannot be
         and ordered_at is not null
         and {{ utc_date('last_event_at') }} >= cast('2015-01-01' as date)
+
+),
+
+days as (
+
+    select
+        source,
+        ordered_date,
+        count(*) as bucket_count
+    from completed
+    group by source, ordered_date
+
+),
+
+days_with_newer as (
+
+    select
+        source,
+        ordered_date,
+        sum(bucket_count) over (partition by source order by ordered_date desc) - bucket_count as newer_count
+    from days
+
+),
+
+-- the newest twenty are of the newest days: no need to rank the others
+ranked as (
+
+    select
+        completed.source,
+        completed.last_status,
+        row_number() over (
+            partition by completed.source order by {{ newest_first(['completed.run_id', 'completed.date_stamp']) }}
+        ) as position
+    from completed
+    inner join days_with_newer
+        on
+            completed.source = days_with_newer.source
+            and completed.ordered_date = days_with_newer.ordered_date
+    where days_with_newer.newer_count < 20
 
 ),
 
@@ -48,7 +83,7 @@ endings as (
         last_status,
         count(*) as bucket_count,
         count(case when position <= 2 then 1 end) as newest_count
-    from completed
+    from ranked
     where position <= 20
     group by source, last_status
 

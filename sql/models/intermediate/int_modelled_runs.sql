@@ -5,9 +5,9 @@
     post_hook='{{ statsig_runs.comment_on_raw_tables() }}',
 ) }}
 
--- Written last: a run is recorded as modelled only when every table that holds rows of it was built.
+-- Written last: a run is recorded as modelled only when every table that holds rows of it, or of its day, was built.
 -- depends_on: {{ ref('int_implausible_times') }}
-{%- for mart in marts_of_runs() %}
+{%- for mart in marts_of_runs() + daily_marts() %}
 -- depends_on: {{ ref(mart) }}
 {%- endfor %}
 {% if var('records_builds') %}-- depends_on: {{ ref('int_built_runs') }}{% endif %}

@@ -2,6 +2,9 @@
 
 -- Written last, as int_modelled_runs and for the same reason.
 -- depends_on: {{ ref('fct_source_dates') }}, {{ ref('fct_runs') }}, {{ ref('dq_findings') }}
+{%- for mart in daily_marts() %}
+-- depends_on: {{ ref(mart) }}
+{%- endfor %}
 
 with final_statuses as (
 

@@ -1,17 +1,11 @@
 {{ config(schema=var('staging_schema')) }}
 
--- The runs whose rows a build has still to make. A run that was only read again, with nothing new, is none of them: its
--- `fetched_at` has moved, and nothing that was decided by it.
+-- The runs whose rows a build has still to make. A run that was only read again, with nothing new, is one of them where
+-- the later fetch decides something.
 
-with states as (
+with differing_runs as (
 
-    select * from {{ ref('int_run_states') }}
-
-),
-
-modelled as (
-
-    select * from {{ ref('int_modelled_runs') }}
+    select * from {{ ref('int_differing_runs') }}
 
 ),
 
@@ -29,27 +23,18 @@ implausible_times as (
 
 changed as (
 
-    select coalesce(states.run_id, modelled.run_id) as run_id
-    from states
-    full outer join modelled on states.run_id = modelled.run_id
-    where
-        states.run_id is null
-        or modelled.run_id is null
-        or states.fetched_at < modelled.fetched_at
-        {%- for column in run_state() if column not in ('fetched_at', 'newest_payload_at') %}
-        or {{ differ('states.' ~ column, 'modelled.' ~ column) }}
-        {%- endfor %}
+    select run_id from differing_runs
+    where is_changed
 
 ),
 
 read_again as (
 
     select
-        states.run_id,
-        states.fetched_at
-    from states
-    inner join modelled on states.run_id = modelled.run_id
-    where states.fetched_at > modelled.fetched_at
+        run_id,
+        fetched_at
+    from differing_runs
+    where not is_changed
 
 ),
 

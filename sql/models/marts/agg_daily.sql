@@ -1,40 +1,28 @@
-{{ config(schema=var('mart_schema')) }}
+{{ config(schema=var('mart_schema'), **statsig_runs.by_changed_days()) }}
 
-with runs as (
+with changed_days as (
+
+    select * from {{ ref('int_changed_days') }}
+
+),
+
+runs as (
 
     select * from {{ ref('fct_runs') }}
-
-),
-
-implausible_times as (
-
-    select * from {{ ref('int_implausible_times') }}
-
-),
-
-created_at_odd_times as (
-
-    select run_id from implausible_times
-    where place = 'created_at'
+    where created_date in (select created_date from changed_days)
 
 ),
 
 timed_oddly as (
 
-    select distinct run_id from implausible_times
+    select distinct run_id from {{ ref('int_implausible_times') }}
     where place = 'event'
-
-),
-
-days as (
-
-    {{ calendar_days('runs', 'created_date', 'created_at_odd_times') }}
 
 ),
 
 triggers as (
 
-    select distinct {{ identifier('trigger') }} from runs
+    select distinct {{ identifier('trigger') }} from {{ ref('fct_runs') }}
 
 ),
 
@@ -57,15 +45,16 @@ runs_and_quiet_days as (
 
     select
         null as run_id,
-        days.calendar_day as created_date,
+        changed_days.created_date,
         triggers.{{ identifier('trigger') }},
         null as effective_outcome,
         null as first_error_at,
         false as is_recovered,
         0 as retry_count,
         null as effective_seconds
-    from days
+    from changed_days
     cross join triggers
+    where changed_days.has_runs
 
 ),
 

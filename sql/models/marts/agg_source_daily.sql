@@ -1,21 +1,15 @@
-{{ config(schema=var('mart_schema')) }}
+{{ config(schema=var('mart_schema'), **statsig_runs.by_changed_days()) }}
 
-with buckets as (
+with changed_days as (
+
+    select * from {{ ref('int_changed_days') }}
+
+),
+
+buckets as (
 
     select * from {{ ref('fct_source_dates') }}
-
-),
-
-implausible_times as (
-
-    select * from {{ ref('int_implausible_times') }}
-
-),
-
-created_at_odd_times as (
-
-    select run_id from implausible_times
-    where place = 'created_at'
+    where created_date in (select created_date from changed_days)
 
 ),
 
@@ -25,20 +19,14 @@ timed_oddly as (
         run_id,
         source,
         date_stamp
-    from implausible_times
+    from {{ ref('int_implausible_times') }}
     where place = 'event'
-
-),
-
-days as (
-
-    {{ calendar_days('buckets', 'created_date', 'created_at_odd_times') }}
 
 ),
 
 sources as (
 
-    select distinct source from buckets
+    select distinct source from {{ ref('fct_source_dates') }}
 
 ),
 
@@ -65,15 +53,16 @@ buckets_and_quiet_days as (
 
     select
         null as run_id,
-        days.calendar_day as created_date,
+        changed_days.created_date,
         sources.source,
         null as outcome,
         0 as error_count,
         false as is_recovered,
         0 as retry_count,
         null as total_seconds
-    from days
+    from changed_days
     cross join sources
+    where changed_days.has_buckets
 
 ),
 

@@ -1,8 +1,9 @@
-{{ config(schema=var('mart_schema')) }}
+{{ config(schema=var('mart_schema'), **statsig_runs.by_changed_days()) }}
 
 with runs as (
 
     select * from {{ ref('fct_runs') }}
+    where created_date in (select created_date from {{ ref('int_changed_days') }})
 
 ),
 

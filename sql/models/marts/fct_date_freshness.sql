@@ -1,12 +1,8 @@
 {{ config(schema=var('mart_schema'), tags='as_of_newest_fetch') }}
 
-with source_dates as (
+-- The buckets are named where they are read: engines keep the rows of what a `with` names and two places read.
 
-    select * from {{ ref('fct_source_dates') }}
-
-),
-
-runs as (
+with runs as (
 
     select * from {{ ref('fct_runs') }}
 
@@ -73,15 +69,13 @@ buckets as (
     select
         source_dates.source,
         source_dates.date_stamp,
-        source_dates.run_id,
-        source_dates.outcome,
         case when created_at_odd_times.run_id is null then source_dates.created_at end as ordered_at,
         case when source_dates.outcome = 'succeeded' then 1 else 0 end as has_succeeded,
         case when source_dates.outcome = 'succeeded' and ended_oddly.run_id is null then source_dates.last_event_at end
             as succeeded_at,
         case when of_odd_dates.run_id is null then 1 else 0 end as is_plausible,
         case when of_odd_dates.run_id is null and source_dates.is_requested_date then 1 else 0 end as is_asked_for
-    from source_dates
+    from {{ ref('fct_source_dates') }} as source_dates
     left join created_at_odd_times on source_dates.run_id = created_at_odd_times.run_id
     left join ended_oddly
         on
@@ -123,12 +117,16 @@ newest as (
         row_number() over (
             partition by buckets.source, buckets.date_stamp order by buckets.run_id desc
         ) as position
-    from buckets
+    from {{ ref('fct_source_dates') }} as buckets
     inner join named
         on
             buckets.source = named.source
             and buckets.date_stamp = named.date_stamp
-            and (buckets.ordered_at = named.latest_ordered_at or named.latest_ordered_at is null)
+            and (buckets.created_at = named.latest_ordered_at or named.latest_ordered_at is null)
+    left join created_at_odd_times on buckets.run_id = created_at_odd_times.run_id
+    where
+        created_at_odd_times.run_id is null
+        or named.latest_ordered_at is null
 
 ),
 

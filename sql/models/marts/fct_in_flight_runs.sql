@@ -1,24 +1,8 @@
 {{ config(schema=var('mart_schema'), tags='as_of_newest_fetch') }}
 
-with runs as (
+-- Large tables are named where they are read: engines keep the rows of what a `with` names and two places read.
 
-    select * from {{ ref('fct_runs') }}
-
-),
-
-listed_sources as (
-
-    select * from {{ ref('stg_ingestion_run_sources') }}
-
-),
-
-histories as (
-
-    select * from {{ ref('int_histories') }}
-
-),
-
-buckets as (
+with buckets as (
 
     select * from {{ ref('fct_source_dates') }}
 
@@ -32,7 +16,7 @@ implausible_times as (
 
 in_flight as (
 
-    select * from runs
+    select * from {{ ref('fct_runs') }}
     where effective_outcome = 'in_progress'
 
 ),
@@ -46,7 +30,7 @@ source_lists as (
         in_flight.source_count,
         coalesce({{ sorted_list('listed_sources.source') }}, '') as source_list
     from in_flight
-    left join listed_sources on in_flight.run_id = listed_sources.run_id
+    left join {{ ref('stg_ingestion_run_sources') }} as listed_sources on in_flight.run_id = listed_sources.run_id
     group by in_flight.run_id, in_flight.source_count
 
 ),
@@ -69,8 +53,8 @@ shared_sources as (
         listed_sources.run_id,
         count(*) as shared_count
     from examples
-    inner join listed_sources as example_sources on examples.run_id = example_sources.run_id
-    inner join listed_sources on example_sources.source = listed_sources.source
+    inner join {{ ref('stg_ingestion_run_sources') }} as example_sources on examples.run_id = example_sources.run_id
+    inner join {{ ref('stg_ingestion_run_sources') }} as listed_sources on example_sources.source = listed_sources.source
     group by examples.source_list, listed_sources.run_id
 
 ),
@@ -78,7 +62,7 @@ shared_sources as (
 -- no run that was created, or had an event, at a time that cannot be
 timed_well as (
 
-    select * from runs
+    select * from {{ ref('fct_runs') }}
     where
         effective_outcome = 'succeeded'
         and run_id not in (select run_id from implausible_times where place in ('created_at', 'event'))
@@ -139,7 +123,7 @@ open_histories as (
         histories.date_stamp,
         histories.last_stage,
         histories.last_event_at
-    from histories
+    from {{ ref('int_histories') }} as histories
     inner join in_flight on histories.run_id = in_flight.run_id
     where
         histories.level = 'run'
@@ -154,7 +138,7 @@ open_histories as (
         histories.date_stamp,
         histories.last_stage,
         histories.last_event_at
-    from histories
+    from {{ ref('int_histories') }} as histories
     inner join in_flight on histories.run_id = in_flight.run_id
     inner join buckets
         on

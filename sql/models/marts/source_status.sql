@@ -1,12 +1,8 @@
 {{ config(schema=var('mart_schema'), tags='as_of_newest_fetch') }}
 
-with source_dates as (
+-- The buckets are named where they are read: engines keep the rows of what a `with` names and two places read.
 
-    select * from {{ ref('fct_source_dates') }}
-
-),
-
-listed_sources as (
+with listed_sources as (
 
     select * from {{ ref('stg_ingestion_run_sources') }}
 
@@ -79,37 +75,16 @@ buckets as (
 
     select
         source_dates.source,
-        source_dates.run_id,
-        source_dates.date_stamp,
-        source_dates.created_at,
         source_dates.outcome,
-        source_dates.error_count,
         case when created_at_odd_times.run_id is null then source_dates.created_at end as ordered_at,
         case when ended_oddly.run_id is null then source_dates.last_event_at end as last_event_at
-    from source_dates
+    from {{ ref('fct_source_dates') }} as source_dates
     left join created_at_odd_times on source_dates.run_id = created_at_odd_times.run_id
     left join ended_oddly
         on
             source_dates.run_id = ended_oddly.run_id
             and source_dates.source = ended_oddly.source
             and source_dates.date_stamp = ended_oddly.date_stamp
-
-),
-
--- a source that a run lists and that never had a bucket is still one to look at
-mentioned_sources as (
-
-    select source from buckets
-
-    union all
-
-    select source from listed_sources
-
-),
-
-all_sources as (
-
-    select distinct source from mentioned_sources
 
 ),
 
@@ -125,23 +100,49 @@ totals as (
 
 ),
 
--- nothing older than the newest success has a say in the health: no need to rank it
-ranked as (
+-- a source that a run lists and that never had a bucket is still one to look at
+mentioned_sources as (
+
+    select source from totals
+
+    union all
+
+    select source from listed_sources
+
+),
+
+all_sources as (
+
+    select distinct source from mentioned_sources
+
+),
+
+-- nothing older than the newest success has a say in the health
+recent as (
 
     select
         buckets.source,
         buckets.run_id,
+        buckets.date_stamp,
         buckets.created_at,
         buckets.outcome,
         buckets.error_count,
-        row_number() over (
-            partition by buckets.source order by {{ newest_first(['buckets.run_id', 'buckets.date_stamp']) }}
-        ) as position
-    from buckets
+        case when created_at_odd_times.run_id is null then buckets.created_at end as ordered_at
+    from {{ ref('fct_source_dates') }} as buckets
     inner join totals on buckets.source = totals.source
+    left join created_at_odd_times on buckets.run_id = created_at_odd_times.run_id
     where
         totals.last_success_ordered_at is null
-        or buckets.ordered_at >= totals.last_success_ordered_at
+        or (created_at_odd_times.run_id is null and buckets.created_at >= totals.last_success_ordered_at)
+
+),
+
+ranked as (
+
+    select
+        *,
+        row_number() over (partition by source order by {{ newest_first(['run_id', 'date_stamp']) }}) as position
+    from recent
 
 ),
 

@@ -1,0 +1,101 @@
+"""The daily marts, of which a build makes the days that changed alone: exactly what the definitions say of all days."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from statsig_runs import tables
+from statsig_runs.models import Renewal, renew
+from tests import oracle
+from tests.support import generated_runs
+from tests.support import warehouse_of_runs as warehouse
+from tests.support.renewed_file import File
+from tests.support.written_runs import at
+from tests.support.written_week import all_runs, backfill
+
+DAILY = ("agg_daily", "agg_source_daily", "agg_stage_daily")
+
+
+def created(run_id: str, moment: str) -> dict:
+    """One of the week's runs, created at another moment."""
+    (written,) = (payload for payload, _ in all_runs() if payload["runID"] == run_id)
+    return written | {"createdAt": moment}
+
+
+def changed(*payloads: dict) -> generated_runs.World:
+    return [(payload, at("2025-08-01T00:00:00")) for payload in payloads]
+
+
+STORIES: dict[str, tuple[generated_runs.World, set[str]]] = {
+    "a run moves to a day of its own": (changed(created("fan-out", "2024-03-06T00:00:00.000Z")), set()),
+    "two runs change places": (
+        changed(created("fan-out", "2024-03-03T00:00:00.000Z"), created("backfill 1", "2024-03-01T00:00:00.000Z")),
+        set(),
+    ),
+    "a run is gone": ([], {"retried run"}),
+    "the last day and its trigger are gone": ([], {"backfill 1", "backfill 2", "backfill 3"}),
+    "a trigger is new": (changed(created("fan-out", "2024-03-01T00:00:00.000Z") | {"trigger": "manual"}), set()),
+    "the calendar moves on": (changed(backfill("late", "02:00") | {"createdAt": "2025-07-01T00:00:00.000Z"}), set()),
+    "a time cannot be": (changed(created("fan-out", "1970-01-01T00:00:00.000Z")), set()),
+}
+"""What is loaded after the week, and the ids of what is removed."""
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Renewal]:
+    """The week, and what its second build has left."""
+    path = tmp_path_factory.mktemp("built") / "statsig_runs.duckdb"
+    warehouse.load(path, all_runs())
+    warehouse.build(path)
+    return path, warehouse.build(path)
+
+
+@pytest.fixture(params=STORIES)
+def story(request: pytest.FixtureRequest, built: tuple[Path, Renewal], tmp_path: Path) -> tuple[Path, list]:
+    """The file after such a change, and the runs that are in it."""
+    loaded, gone = STORIES[request.param]
+    path = shutil.copyfile(built[0], tmp_path / built[0].name)
+    warehouse.load(path, loaded)
+    with duckdb.connect(str(path)) as connection:
+        for table in tables.RUN_TABLES:
+            connection.execute(f"delete from statsig_raw.{table} where list_contains(?, run_id)", [list(gone)])
+    replaced = gone | {payload["runID"] for payload, _ in loaded}
+    return path, [*loaded, *((payload, moment) for payload, moment in all_runs() if payload["runID"] not in replaced)]
+
+
+def by_the_steps(path: Path, renewal: Renewal) -> None:
+    assert renew(renewal, File(path))
+
+
+def by_dbt(path: Path, _renewal: Renewal) -> None:
+    warehouse.build(path)
+
+
+def by_dbt_after_a_build_that_failed(path: Path, _renewal: Renewal) -> None:
+    """Such a build has struck the changed runs from its bookkeeping and written some marts, and no daily one."""
+    with duckdb.connect(str(path)) as connection:
+        for mart in DAILY:
+            connection.execute(f"create table before_{mart} as from statsig.{mart}")
+        connection.execute("create table struck as select run_id from statsig_staging.int_differing_runs where not is_gone")
+    warehouse.build(path)
+    with duckdb.connect(str(path)) as connection:
+        for mart in DAILY:
+            connection.execute(f"delete from statsig.{mart}; insert into statsig.{mart} from before_{mart}")
+        connection.execute("delete from statsig_staging.int_modelled_runs where run_id in (from struck)")
+    warehouse.build(path)
+
+
+@pytest.mark.parametrize("build", [by_the_steps, by_dbt, by_dbt_after_a_build_that_failed])
+def test_the_days_that_changed_are_made_anew(
+    build: Callable[[Path, Renewal], None], story: tuple[Path, generated_runs.World], built: tuple[Path, Renewal]
+) -> None:
+    path, world = story
+    build(path, built[1])
+    expected, actual = oracle.build_marts(world), warehouse.read_marts(path)
+    found = [line for mart in oracle.MARTS for line in warehouse.differences(mart, expected[mart], actual[mart])]
+    assert not found, warehouse.explain(found, world)
