@@ -48,16 +48,14 @@ print(f"  peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 RENEW = """
 import resource, sys, time
 from pathlib import Path
-import dlt
 from statsig_runs.models import renew, take_renewal
 from statsig_runs.schemas import Schemas
-from statsig_runs.warehouse.loader import Loader
+from statsig_runs.warehouse.destinations import open_destination
 folder = Path(sys.argv[1]).parent
-loader = Loader(dlt.destinations.duckdb(sys.argv[1]), Schemas.of_project(), folder / "state")
+loader = open_destination("duckdb", Path(sys.argv[1])).loader(Schemas.of_project(), folder / "state")
 loader.repair()
 started, processor = time.perf_counter(), time.process_time()
 with loader.connected():
-    loader.sql.execute("set memory_limit = '600MB'")
     assert renew(take_renewal(folder, "bench", {}), loader.sql)
 print(f"  in process {time.perf_counter() - started:6.2f} s, processor {time.process_time() - processor:6.2f} s")
 print(f"  peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MiB")

@@ -81,7 +81,9 @@ def by_dbt_after_a_build_that_failed(path: Path, _renewal: Renewal) -> None:
     with duckdb.connect(str(path)) as connection:
         for mart in DAILY:
             connection.execute(f"create table before_{mart} as from statsig.{mart}")
-        connection.execute("create table struck as select run_id from statsig_staging.int_differing_runs where not is_gone")
+        connection.execute(
+            "create table struck as select run_id from statsig_staging.int_differing_runs where not is_gone"
+        )
     warehouse.build(path)
     with duckdb.connect(str(path)) as connection:
         for mart in DAILY:

@@ -37,8 +37,13 @@ _SESSIONS: Final = {"PGTZ": "UTC", "PGDATESTYLE": "ISO, MDY", "PGCLIENTENCODING"
 _WITHOUT_JIT: Final = "-c jit=off"
 """To compile the query of a large model takes PostgreSQL a second or two, ten times what most of them take."""
 _PASSWORD: Final = re.compile(r"://[^:/@]*:([^/@]+)@")
-_LOADING_MEMORY: Final = "600MB"
-"""The memory that DuckDB may use while it loads. Without a limit it keeps all that it has read and written."""
+_OWN_FILE: Final = {
+    # without a limit, DuckDB keeps all that it has read and written
+    "memory_limit": "600MB",
+    # as many keys as a renewal may have are compared before the other columns of a row are read
+    "dynamic_or_filter_threshold": 1_000,
+}
+"""How DuckDB loads into its file and renews the marts there."""
 _TABLES_ONLY: Final = {"python_enable_replacements": False}
 """Keeps DuckDB from looking for an unknown table among Python's variables: it would swallow a Ctrl-C meanwhile."""
 
@@ -113,8 +118,7 @@ def _own_file(database: Path) -> Destination:
         import dlt
         from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 
-        settings = {"memory_limit": _LOADING_MEMORY, **_TABLES_ONLY}
-        credentials = DuckDbCredentials(str(database), global_config=settings)
+        credentials = DuckDbCredentials(str(database), global_config=_OWN_FILE | _TABLES_ONLY)
         return _sql_loader(_merging_at_once(dlt.destinations.duckdb, credentials))(schemas, state)
 
     return Destination("duckdb", str(database), load, lambda _: nullcontext(), is_renewable=True, file=database)
