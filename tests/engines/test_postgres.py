@@ -157,8 +157,8 @@ def test_a_role_needs_four_schemas_and_is_told_what_it_lacks(
 
     with closing(psycopg2.connect(database)) as connection:
         connection.autocommit = True
-        connection.cursor().execute(f"alter table statsig_modest.agg_daily owner to {USER}")
-    with pytest.raises(StorageError, match="must be owner of table agg_daily") as raised:
+        connection.cursor().execute(f"alter table statsig_modest.source_status owner to {USER}")
+    with pytest.raises(StorageError, match="must be owner of table source_status") as raised:
         build(warehouse, load_settings())
     assert "Grant it to that user" in str(raised.value)
     assert "full-refresh" not in str(raised.value)

@@ -115,7 +115,7 @@ def _renewal_of(nodes: Sequence[Any], schemas: Schemas, told: Told) -> Renewal:
                 schema=node.schema,
                 table=node.alias,
                 relation=node.relation_name,
-                delete=told.delete_of_runs(node) if _is_by_run(node) else f"delete from {node.relation_name}",  # noqa: S608
+                delete=told.delete_of_part(node) if _is_in_parts(node) else f"delete from {node.relation_name}",  # noqa: S608
                 query=node.compiled_code.replace(told.build_id, BUILD_ID),
                 is_as_of_newest_fetch=AS_OF_NEWEST_FETCH in node.tags,
             )
@@ -145,8 +145,8 @@ class Told:
             if statement.startswith("delete from"):
                 self._deletes.setdefault(event.data.node_info.unique_id, []).append(statement)
 
-    def delete_of_runs(self, node: Any) -> str | None:
-        """The statement that deleted from a model's table the runs to make anew; None where it was made whole."""
+    def delete_of_part(self, node: Any) -> str | None:
+        """The statement that deleted from a model's table what is made anew; None where it was made whole."""
         own = f"delete from {node.relation_name} "  # noqa: S608  a name of ours
         deletes = [statement for statement in self._deletes.get(node.unique_id, ()) if statement.startswith(own)]
         return deletes[0] if len(deletes) == 1 else None
@@ -158,10 +158,11 @@ def _is_mart(node: Any, schemas: Schemas) -> bool:
 
 def _as_mart(node: Any) -> Mart:
     columns = {column.name.lower(): (column.data_type, column.description) for column in node.columns.values()}
-    return Mart(node.description, columns, is_by_run=_is_by_run(node))
+    return Mart(node.description, columns, is_by_run=_is_in_parts(node) and "run_id" in columns)
 
 
-def _is_by_run(node: Any) -> bool:
+def _is_in_parts(node: Any) -> bool:
+    """Whether a build makes rows of some runs or days, and leaves the others as they are."""
     return bool(node.config.materialized == "incremental")
 
 

@@ -70,8 +70,8 @@ class Mart(NamedTuple):
 class Step(NamedTuple):
     """How a table is brought up to date: a statement that deletes the old rows, and a query that gives the new ones.
 
-    The statement is None where the last build made the whole table of rows of single runs: then it has not said how
-    a part is made anew.
+    The statement is None where the last build made the whole of a table that is made in parts, by runs or days: then it
+    has not said how a part is made anew.
     """
 
     schema: str
