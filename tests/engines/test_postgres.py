@@ -72,6 +72,13 @@ def folder(database: str, tmp_path_factory: pytest.TempPathFactory) -> Path:  # 
     return folder
 
 
+def connect(database: str) -> Any:
+    """A session that may write, whatever this process has made of `OF_OTHERS`."""
+    connection = psycopg2.connect(database, options="-c default_transaction_read_only=off")
+    connection.autocommit = True
+    return closing(connection)
+
+
 def warehouse_of(folder: Path, project: str) -> Warehouse:
     schemas = Schemas.of_project(project)
     return open_warehouse(folder / "statsig_runs.duckdb", schemas, "postgres")
@@ -144,8 +151,7 @@ def test_a_role_needs_four_schemas_and_is_told_what_it_lacks(
     database: str, postgres_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     schemas = [f"statsig{part}_modest" for part in ("", "_raw", "_staging")] + ["statsig_raw_modest_staging"]
-    with closing(psycopg2.connect(database)) as connection:
-        connection.autocommit = True
+    with connect(database) as connection:
         connection.cursor().execute("create role modest login password 'modest'")
         for schema in schemas:
             connection.cursor().execute(f"create schema {schema} authorization modest")
@@ -155,8 +161,7 @@ def test_a_role_needs_four_schemas_and_is_told_what_it_lacks(
 
     sync(warehouse, [NOW], runs=20)
 
-    with closing(psycopg2.connect(database)) as connection:
-        connection.autocommit = True
+    with connect(database) as connection:
         connection.cursor().execute(f"alter table statsig_modest.source_status owner to {USER}")
     with pytest.raises(StorageError, match="must be owner of table source_status") as raised:
         build(warehouse, load_settings())
