@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
@@ -68,36 +67,34 @@ def story(request: pytest.FixtureRequest, built: tuple[Path, Renewal], tmp_path:
     return path, [*loaded, *((payload, moment) for payload, moment in all_runs() if payload["runID"] not in replaced)]
 
 
-def by_the_steps(path: Path, renewal: Renewal) -> None:
-    assert renew(renewal, File(path))
+def test_the_steps_of_the_last_build_make_the_days_that_changed(
+    story: tuple[Path, generated_runs.World], built: tuple[Path, Renewal]
+) -> None:
+    path, world = story
+    assert renew(built[1], File(path))
+    assert_marts_are(world, path)
 
 
-def by_dbt(path: Path, _renewal: Renewal) -> None:
-    warehouse.build(path)
-
-
-def by_dbt_after_a_build_that_failed(path: Path, _renewal: Renewal) -> None:
+def test_a_build_makes_the_days_that_changed_and_so_does_one_after_a_build_that_failed(
+    story: tuple[Path, generated_runs.World],
+) -> None:
     """Such a build has struck the changed runs from its bookkeeping and written some marts, and no daily one."""
+    path, world = story
     with duckdb.connect(str(path)) as connection:
         for mart in DAILY:
             connection.execute(f"create table before_{mart} as from statsig.{mart}")
-        connection.execute(
-            "create table struck as select run_id from statsig_staging.int_differing_runs where not is_gone"
-        )
+        connection.execute("create table struck as from statsig_staging.int_differing_runs where not is_gone")
     warehouse.build(path)
+    assert_marts_are(world, path)
     with duckdb.connect(str(path)) as connection:
         for mart in DAILY:
             connection.execute(f"delete from statsig.{mart}; insert into statsig.{mart} from before_{mart}")
-        connection.execute("delete from statsig_staging.int_modelled_runs where run_id in (from struck)")
+        connection.execute("delete from statsig_staging.int_modelled_runs where run_id in (select run_id from struck)")
     warehouse.build(path)
+    assert_marts_are(world, path)
 
 
-@pytest.mark.parametrize("build", [by_the_steps, by_dbt, by_dbt_after_a_build_that_failed])
-def test_the_days_that_changed_are_made_anew(
-    build: Callable[[Path, Renewal], None], story: tuple[Path, generated_runs.World], built: tuple[Path, Renewal]
-) -> None:
-    path, world = story
-    build(path, built[1])
+def assert_marts_are(world: generated_runs.World, path: Path) -> None:
     expected, actual = oracle.build_marts(world), warehouse.read_marts(path)
     found = [line for mart in oracle.MARTS for line in warehouse.differences(mart, expected[mart], actual[mart])]
     assert not found, warehouse.explain(found, world)
