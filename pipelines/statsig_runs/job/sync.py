@@ -91,7 +91,7 @@ def _fetch_and_load(
         request,
         loader.progress(),
         known=known_before,
-        unsettled=lambda: unsettled,
+        unsettled=unsettled,
         secret=settings.require_api_key(),
     )
     before = loader.status_progress()
