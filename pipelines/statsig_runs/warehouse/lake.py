@@ -23,7 +23,7 @@ from statsig_runs.environment import environment
 from statsig_runs.errors import ConfigurationError
 from statsig_runs.sql_text import literals
 from statsig_runs.warehouse.database import BATCH_ROWS
-from statsig_runs.warehouse.loader import NOTHING_KNOWN, Loader
+from statsig_runs.warehouse.loader import NOTHING_BESIDE, NOTHING_KNOWN, Loader
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from statsig_runs.contract import Outcome
     from statsig_runs.plan import KnownRun, Progress
     from statsig_runs.schemas import Schemas
-    from statsig_runs.status_messages import Message, StatusProgress
+    from statsig_runs.status_messages import Message
 
 _PREFIXES: Final = {
     **dict.fromkeys(("s3", "s3a"), "AWS_"),
@@ -128,7 +128,7 @@ class LakeLoader(Loader):
         outcomes: Iterable[Outcome | Message],
         progress: Progress,
         superseded: Iterable[AcceptedRun] = (),
-        status: StatusProgress | None = None,
+        beside: Mapping[str, Any] = NOTHING_BESIDE,
         known: Mapping[str, KnownRun] = NOTHING_KNOWN,
     ) -> None:
         """As for any destination; and create the tables that nothing has filled yet.
@@ -136,7 +136,7 @@ class LakeLoader(Loader):
         Raises:
             StorageError: the lake refused it; what was loaded before is kept.
         """
-        super().load(outcomes, progress, superseded, status, known)
+        super().load(outcomes, progress, superseded, beside, known)
         for name, table in tables.BATCH_TABLES.items():
             self._lake.create(self.schemas.raw, name, table.schema)
 
