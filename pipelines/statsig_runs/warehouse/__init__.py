@@ -10,7 +10,8 @@
     known         what a warehouse holds already
     failures      what dlt's errors mean, and which are tried again
     upkeep        how lakes stay small
-    lake          the loader of Delta tables, and the session that models them
+    lake          the loader of Delta tables
+    sail          the session that models them
 
 Knows tables by name; neither the API nor what the models mean.
 """
