@@ -428,5 +428,5 @@ def test_a_key_that_is_a_word_of_every_payload_is_no_secret(tmp_path: Path) -> N
         Simulator([payload(runID="r1")], api_key="test") as server,
         ConsoleApi("test", base_url=server.url, rate_limits="1000/1", limiter_dir=tmp_path) as api,
     ):
-        fetch = Fetch(api, Request(), Progress(), known=lambda _: {}, unsettled=tuple, secret="test")
+        fetch = Fetch(api, Request(), Progress(), known=lambda _: {}, unsettled=(), secret="test")
         assert [type(outcome) for outcome in fetch] == [AcceptedRun]

@@ -27,13 +27,11 @@ from dlt.common.runtime.run_context import RunContext
 
 from statsig_runs.errors import ConfigurationError
 from statsig_runs.settings import DEFAULTS, SETTINGS, in_one_line, packaged_defaults
+from statsig_runs.warehouse.profiles import ENGINES
 
 _OF_DLT: Final = frozenset({"runtime.dlthub_telemetry"})
 _OF_DESTINATIONS: Final[dict[str, tuple[str, ...]]] = {
-    **dict.fromkeys(("postgres", "redshift", "motherduck", "ducklake"), ("credentials",)),
-    "snowflake": ("credentials", "stage_name"),
-    "databricks": ("credentials", "staging_volume_name"),
-    "bigquery": ("credentials", "location", "project_id"),
+    **{name: engine.settings for name, engine in ENGINES.items()},
     "filesystem": (
         *("credentials", "bucket_url", "deltalake_storage_options"),
         *("kwargs", "client_kwargs", "config_kwargs"),

@@ -8,11 +8,11 @@ read. What cannot be read is told and stands in the way of nothing else, unless 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from statsig_runs import contract
 from statsig_runs.api import ConsoleApi, FailedRun, FetchedRun, RunPage, Runs
@@ -23,9 +23,6 @@ from statsig_runs.listing import Listing
 from statsig_runs.pages import BRIEFLY, Pages
 from statsig_runs.plan import KnownRun, ListedRun, Progress, is_plausible, reads
 from statsig_runs.redact import Redactor
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +43,7 @@ class Unread:
     error: ApiError | NotAuthorisedError
 
 
-Lookup = Callable[["Collection[str]"], Mapping[str, KnownRun]]
+Lookup = Callable[[Collection[str]], Mapping[str, KnownRun]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +88,7 @@ class Fetch:
         progress: Progress,
         *,
         known: Lookup,
-        unsettled: Callable[[], Iterable[str]],
+        unsettled: Collection[str],
         secret: str,
     ) -> None:
         self.is_cut = False
@@ -146,7 +143,7 @@ class Fetch:
                 refusal = error
         is_down = refusal is not None and not isinstance(refusal, ApiRequestError)
         # what the list has not come to may come with its pages, ten to a request: no reason to ask for it by id first
-        unsettled = () if self.is_cut or is_down else self._unsettled()
+        unsettled = () if self.is_cut or is_down else self._unsettled
         wanted = reads(self._waiting, (each for each in unsettled if each not in self._failed), brought=self._brought)
         try:
             # perhaps the list alone is down: what was asked for by name is worth a try
@@ -275,7 +272,7 @@ def payload_redactor(secret: str) -> Redactor:
 
 def fetch_everything(api: ConsoleApi, request: Request, *, secret: str) -> Iterator[Outcome]:
     """All that is requested, for pipelines without a state. What is unreadable or left out is logged."""
-    fetch = Fetch(api, request, Progress(), known=lambda _: {}, unsettled=tuple, secret=secret)
+    fetch = Fetch(api, request, Progress(), known=lambda _: {}, unsettled=(), secret=secret)
     for outcome in fetch:
         if isinstance(outcome, Unread):
             log.error("%s could not be read: %s", outcome.what, outcome.error)

@@ -150,7 +150,7 @@ def test_refused_and_missing_runs_messages_loads_and_progress_are_mended_too(loa
     gone = accept(payload(runID="gone"), later)
     progress = Progress(as_of=later, gaps=(Gap(4, later), Gap(9, NOW - timedelta(days=9))), leftover=("x",))
     status = StatusProgress(first=NOW.date(), last=later.date())
-    loader.load([gone, refused, message], progress, status=status)
+    loader.load([gone, refused, message], progress, beside={"status": status.to_state()})
     loader.load([MissingRun("gone", later, "no such run"), MissingRun("early", NOW, "no such run")], progress)
     seconds = dict.fromkeys(("fetch_seconds", "load_seconds", "model_seconds", "publish_seconds"), 1.0)
     loader.record(
@@ -169,7 +169,7 @@ def test_refused_and_missing_runs_messages_loads_and_progress_are_mended_too(loa
     assert (load_id, new, finished - started) == ("l", 7, timedelta(minutes=2))
     assert NOW - timedelta(seconds=1) < finished.astimezone(UTC) < NOW
     assert loader.progress() == replace(progress, as_of=NOW, gaps=(Gap(4, NOW), Gap(9, NOW - timedelta(days=9))))
-    assert loader.status_progress() == replace(status, last=NOW.date())
+    assert StatusProgress.from_state(loader.state("status")) == replace(status, last=NOW.date())
 
 
 def test_clocks_that_differ_by_minutes_are_left_alone(loader: Loader, caplog: pytest.LogCaptureFixture) -> None:

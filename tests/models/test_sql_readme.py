@@ -94,10 +94,3 @@ def test_every_answer_on_the_analysts_page_is_what_its_query_gives(database: Pat
 def test_the_analysts_page_asks_at_least_ten_questions():
     found = [match["question"] for match in SECTION.finditer(README.read_text(encoding="utf-8"))]
     assert len(found) == README.read_text(encoding="utf-8").count("\n## ") >= 10
-
-
-def test_every_mart_is_on_the_analysts_page(database: Path):
-    with duckdb.connect(str(database), read_only=True) as con:
-        tables = con.execute("select table_name from duckdb_tables() where schema_name = 'statsig'").fetchall()
-    page = README.read_text(encoding="utf-8")
-    assert [name for (name,) in tables if f"| `{name}` |" not in page] == []

@@ -32,26 +32,17 @@ def build_marts(
     """
     settings = settings or Settings()
     runs, finals = read_runs(fetched, settings)
-    run_rows = facts.fct_runs(runs)
-    buckets = facts.fct_source_dates(runs)
-    stages = facts.fct_run_stages(runs)
-    attempts = facts.fct_stage_attempts(runs)
+    of_runs = facts.marts(runs)
     told = reports.read_reports(messages, runs)
     told_rows = reports.fct_source_date_reports(told, settings)
     dates = freshness.with_reports(freshness.fct_date_freshness(runs, finals, settings), told_rows)
     open_errors = reports.newest_open_errors(told, told_rows)
     return {
-        "fct_runs": run_rows,
-        "fct_run_stages": stages,
-        "fct_source_date_stages": facts.fct_source_date_stages(runs),
-        "fct_stage_attempts": attempts,
-        "fct_source_dates": buckets,
-        "agg_daily": aggregates.agg_daily(runs, run_rows),
-        "agg_source_daily": aggregates.agg_source_daily(runs, buckets),
-        "agg_stage_daily": aggregates.agg_stage_daily(runs, stages, attempts),
+        **of_runs,
+        **aggregates.marts(runs, of_runs),
         "fct_date_freshness": dates,
         "fct_source_date_reports": told_rows,
         "source_status": health.with_errors(health.source_status(runs, finals, dates, settings), open_errors),
         "fct_in_flight_runs": health.fct_in_flight_runs(runs),
-        "dq_findings": findings.dq_findings(runs, run_rows, reports.report_findings(told, told_rows)),
+        "dq_findings": findings.dq_findings(runs, of_runs["fct_runs"], reports.report_findings(told, told_rows)),
     }

@@ -15,6 +15,15 @@ QUIET_DAYS = 400
 Key = tuple[str, str | None, date | None]
 
 
+def marts(runs: list[Run], facts: dict[str, list[Row]]) -> dict[str, list[Row]]:
+    """All marts of this module, by name, over those of `facts`."""
+    return {
+        "agg_daily": agg_daily(runs, facts["fct_runs"]),
+        "agg_source_daily": agg_source_daily(runs, facts["fct_source_dates"]),
+        "agg_stage_daily": agg_stage_daily(runs, facts["fct_run_stages"], facts["fct_stage_attempts"]),
+    }
+
+
 def calendar(runs: Iterable[Run]) -> set[date]:
     """The created dates of these runs, and the quiet days after the first and less than 400 days before the last.
 

@@ -12,6 +12,17 @@ from tests.oracle.vocabulary import History
 Row = dict[str, Any]
 
 
+def marts(runs: list[Run]) -> dict[str, list[Row]]:
+    """All marts of this module, by name."""
+    return {
+        "fct_runs": fct_runs(runs),
+        "fct_run_stages": fct_run_stages(runs),
+        "fct_source_date_stages": fct_source_date_stages(runs),
+        "fct_stage_attempts": fct_stage_attempts(runs),
+        "fct_source_dates": fct_source_dates(runs),
+    }
+
+
 def effective_outcome(run: Run) -> str | None:
     outcomes = {h.outcome for h in run.buckets.values()}
     if not outcomes:

@@ -78,7 +78,7 @@ class Syncs:
             patience=QUICK,
             max_requests=request.max_requests,
         ) as api:
-            fetch = Fetch(api, request, self.progress, known=self._known, unsettled=self._unsettled, secret=KEY)
+            fetch = Fetch(api, request, self.progress, known=self._known, unsettled=self._unsettled(), secret=KEY)
             loaded = self.progress
             try:
                 for outcome in fetch:

@@ -16,13 +16,13 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from statsig_runs.contract import AcceptedRun, Outcome, read_run
+from statsig_runs.job.messages import mended_state, messages_ahead
 from statsig_runs.moments import CLOCKS_DIFFER_BY
 from statsig_runs.source import BATCH_SIZE
-from statsig_runs.status_messages import Message, read_message
 
 if TYPE_CHECKING:
     from statsig_runs.plan import Progress
-    from statsig_runs.status_messages import StatusProgress
+    from statsig_runs.status_messages import Message
     from statsig_runs.warehouse.loader import Loader
 
 log = logging.getLogger(__name__)
@@ -38,14 +38,14 @@ def mend_clock(loader: Loader, now: datetime) -> None:
         StorageError: the destination cannot be read or written.
     """
     horizon = now + CLOCKS_DIFFER_BY
-    before = loader.progress(), loader.status_progress()
-    progress, status = _mend_progress(before[0], now), _mend_status(before[1], now)
+    before = loader.progress()
+    progress, beside = _mend_progress(before, now), mended_state(loader, now)
     done = 0
     for outcomes, superseded in _ahead(loader, now, horizon):
-        loader.load(outcomes, progress, superseded, status)
+        loader.load(outcomes, progress, superseded, beside)
         done += len(outcomes) + len(superseded)
-    if not done and (progress, status) != before:
-        loader.load([], progress, (), status)
+    if not done and (beside or progress != before):
+        loader.load([], progress, (), beside)
     for number, load in enumerate(loader.known.loads_after(horizon), 1):
         loader.record(_mend_load(load, now - number * _MOMENT))
         done += 1
@@ -69,7 +69,7 @@ def _ahead(
         yield [*current, *(missing[name] for name in missing.keys() & brought)], superseded
     refusals = [replace(each, fetched_at=now - age * _MOMENT) for age, each in enumerate(known.refusals_after(horizon))]
     late = [missing[name] for name, each in absences.items() if each.fetched_at > horizon]
-    messages = [read_message(payload, fetched_at=now) for payload in known.messages_after(horizon)]
+    messages = messages_ahead(loader, now, horizon)
     if refusals or late or messages:
         yield [*refusals, *late, *messages], []
 
@@ -92,10 +92,6 @@ def _mend_runs(
 def _mend_progress(progress: Progress, now: datetime) -> Progress:
     gaps = tuple(replace(gap, as_of=min(gap.as_of, now)) if gap.as_of else gap for gap in progress.gaps)
     return replace(progress, as_of=min(progress.as_of, now) if progress.as_of else None, gaps=gaps)
-
-
-def _mend_status(status: StatusProgress, now: datetime) -> StatusProgress:
-    return replace(status, last=min(status.last, now.date()) if status.last else None)
 
 
 def _mend_load(load: dict[str, Any], finished_at: datetime) -> dict[str, Any]:

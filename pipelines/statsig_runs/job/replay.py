@@ -16,14 +16,15 @@ from typing import TYPE_CHECKING, Final
 from statsig_runs.contract import AcceptedRun, MissingRun, RejectedRun, read_run
 from statsig_runs.errors import ConfigurationError, StorageError
 from statsig_runs.job.archive import DAMAGES, WANTED, Payload, StatusPayload, open_archive, read_archive
+from statsig_runs.job.messages import read_again, read_news
 from statsig_runs.job.refresh import finish, take_last_build
 from statsig_runs.job.summary import Summary
 from statsig_runs.source import BATCH_SIZE
-from statsig_runs.status_messages import Message, read_message
 
 if TYPE_CHECKING:
     from statsig_runs.job.progress import Watch
     from statsig_runs.settings import Settings
+    from statsig_runs.status_messages import Message
     from statsig_runs.warehouse import Warehouse
     from statsig_runs.warehouse.loader import Loader
 
@@ -81,8 +82,8 @@ def rebuild(
 
 
 def _rebuild_messages(loader: Loader) -> None:
-    """Load the messages of the ingestion status from their payloads; at least once, so that their tables exist."""
-    stream = (read_message(payload, fetched_at=moment) for payload, moment in loader.known.messages(BATCH_SIZE))
+    """Load the messages from their payloads; at least once, so that their tables exist."""
+    stream = read_again(loader, BATCH_SIZE)
     batch: list[Message] | None = None
     while batch is None or len(batch) == BATCH_SIZE:
         batch = list(islice(stream, BATCH_SIZE))
@@ -121,9 +122,6 @@ def _load(
     absences = loader.known.missing()
     stream = iter(payloads)
     while part := list(islice(stream, BATCH_SIZE)):
-        messages = [
-            read_message(each.text, fetched_at=each.fetched_at) for each in part if isinstance(each, StatusPayload)
-        ]
         batch = [_read(each) for each in part if not isinstance(each, StatusPayload)]
         known = loader.known.runs(
             {run.run_id for run in batch}, now=summary.started_at, settle_days=settings.settle_days
@@ -138,7 +136,7 @@ def _load(
                 current.append(run)
         seen = loader.known.payload_times({run.run_id for run in superseded})
         superseded = [run for run in superseded if run.fetched_at > seen.get((run.run_id, run.content_hash), _NEVER)]
-        news = _news(loader, messages)
+        news = read_news([each for each in part if isinstance(each, StatusPayload)], loader)
         loader.load([*current, *_still_missing(absences, current), *news], loader.progress(), superseded)
         for message in news:
             summary.count_message(message)
@@ -148,15 +146,6 @@ def _load(
         done += len(part)
         watch.fetched(done, None)
     return done
-
-
-def _news(loader: Loader, messages: Iterable[Message]) -> list[Message]:
-    """The messages that are not known, or were fetched before they are known to have been."""
-    first: dict[str, Message] = {}
-    for each in sorted(messages, key=attrgetter("fetched_at")):
-        first.setdefault(each.message_hash, each)
-    known = loader.known.message_times(first)
-    return [each for name, each in first.items() if name not in known or each.fetched_at < known[name]]
 
 
 def _still_missing(absences: Iterable[MissingRun], loaded: Iterable[AcceptedRun | RejectedRun]) -> Iterator[MissingRun]:

@@ -17,13 +17,14 @@ from statsig_runs.contract import AcceptedRun, MissingRun, Outcome, RejectedRun
 from statsig_runs.errors import ApiError, NotAuthorisedError, StorageError, as_told
 from statsig_runs.fetch import Fetch, Request, Unread
 from statsig_runs.job.clock import mend_clock
+from statsig_runs.job.messages import ask_for_messages, count_message, without_known
 from statsig_runs.job.refresh import finish, take_last_build
 from statsig_runs.job.summary import Summary
 from statsig_runs.source import BATCH_SIZE
-from statsig_runs.status_messages import Message, RejectedMessage, StatusFetch, StatusProgress
-from statsig_runs.status_messages.plan import FIRST_PLAUSIBLE
+from statsig_runs.status_messages import Message
 
 if TYPE_CHECKING:
+    from statsig_runs.job.messages import MessageFetch
     from statsig_runs.job.progress import Watch
     from statsig_runs.plan import KnownRun
     from statsig_runs.settings import Settings
@@ -91,29 +92,22 @@ def _fetch_and_load(
         request,
         loader.progress(),
         known=known_before,
-        unsettled=lambda: unsettled,
+        unsettled=unsettled,
         secret=settings.require_api_key(),
     )
-    before = loader.status_progress()
-    status = StatusFetch(
-        api,
-        StatusProgress(refusal=before.refusal) if request.full else before,
-        now=now,
-        settle_days=days,
-        oldest=lambda: loader.known.oldest_run(since=FIRST_PLAUSIBLE),
-        secret=settings.require_api_key(),
-    )
+    asked = ask_for_messages(api, loader, settings, now=now, full=request.full)
     try:
-        for fetched in _batches(fetch, status if request.is_status_wanted else None, summary, watch):
-            batch = _without_known(fetched, loader)
+        for fetched in _batches(fetch, asked.values() if request.is_status_wanted else (), summary, watch):
+            batch = without_known(fetched, loader)
             accepted = [outcome.run_id for outcome in batch if isinstance(outcome, AcceptedRun)]
             known = loader.known.runs(accepted, now=now, settle_days=days)
             with summary.timed("load_seconds"):
                 watch.step("loading")
-                loader.load(batch, fetch.progress, status=status.progress, known=known)
+                beside = {name: each.progress.to_state() for name, each in asked.items()}
+                loader.load(batch, fetch.progress, beside=beside, known=known)
             for outcome in batch:
                 if isinstance(outcome, Message):
-                    _count_message(outcome, summary)
+                    count_message(outcome, summary)
                     continue
                 run = known.get(outcome.run_id)
                 summary.count(outcome, run.content_hash if run else None)
@@ -126,31 +120,19 @@ def _fetch_and_load(
         summary.fetch_seconds = time.monotonic() - started - summary.load_seconds
 
 
-def _everything(fetch: Fetch, status: StatusFetch | None) -> Iterator[Outcome | Message | Unread]:
+def _everything(fetch: Fetch, beside: Collection[MessageFetch]) -> Iterator[Outcome | Message | Unread]:
     for outcome in fetch:
-        if status:
-            status.note(outcome)
+        for each in beside:
+            each.note(outcome)
         yield outcome
     if fetch.is_cut:
         log.warning("stopped at the limit of %s requests; the next sync goes on from here", fetch.request.max_requests)
-    yield from status or ()
-
-
-def _count_message(message: Message, summary: Summary) -> None:
-    if isinstance(message, RejectedMessage):
-        log.warning("a message of the ingestion status went to rejected_status_messages: %s", message.reason)
-    summary.count_message(message)
-
-
-def _without_known(batch: list[Outcome | Message], loader: Loader) -> list[Outcome | Message]:
-    """What is to be loaded: a message that is known stays as it was seen first."""
-    hashes = {each.message_hash for each in batch if isinstance(each, Message)}
-    known = loader.known.message_times(hashes)
-    return [each for each in batch if getattr(each, "message_hash", "") not in known]
+    for each in beside:
+        yield from each
 
 
 def _batches(
-    fetch: Fetch, status: StatusFetch | None, summary: Summary, watch: Watch
+    fetch: Fetch, beside: Collection[MessageFetch], summary: Summary, watch: Watch
 ) -> Iterator[list[Outcome | Message]]:
     """Outcomes in batches to load; the last one comes even when it is empty, for its progress and for the tables."""
     batch: list[Outcome | Message] = []
@@ -159,7 +141,7 @@ def _batches(
     done = size = 0
     watch.step("fetching")
     try:
-        for outcome in _everything(fetch, status):
+        for outcome in _everything(fetch, beside):
             if isinstance(outcome, Unread):
                 log.error("%s could not be read: %s", outcome.what, outcome.error)
                 summary.count(outcome)

@@ -2,7 +2,7 @@
 
     destinations  the factory: from the name of a destination to the warehouse there
     destination   one place for raw tables and marts, as plain data
-    profiles      how dbt reaches each engine
+    profiles      each engine: its settings, and how dbt reaches it
     files         a warehouse's files on this machine: state, lock, the job's own DuckDB file
     published     the copy that people read
     window        how that copy is made of a warehouse elsewhere
@@ -10,7 +10,8 @@
     known         what a warehouse holds already
     failures      what dlt's errors mean, and which are tried again
     upkeep        how lakes stay small
-    lake          the loader of Delta tables, and the session that models them
+    lake          the loader of Delta tables
+    sail          the session that models them
 
 Knows tables by name; neither the API nor what the models mean.
 """

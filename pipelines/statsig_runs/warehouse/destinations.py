@@ -136,7 +136,7 @@ def _lake() -> Destination:
         return LakeLoader(factory, schemas, state, lake)
 
     def modelling(schemas: Schemas) -> AbstractContextManager[Mapping[str, Any]]:
-        from statsig_runs.warehouse.lake import modelling
+        from statsig_runs.warehouse.sail import modelling
 
         return modelling(lake, schemas)
 

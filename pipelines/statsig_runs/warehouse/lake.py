@@ -1,29 +1,23 @@
-"""The lake: raw tables and marts as Delta tables in a folder or a bucket. dlt loads them, Sail models them.
+"""The lake: raw tables and marts as Delta tables in a folder or a bucket. dlt loads them, `sail` models them.
 
 Elsewhere a load deletes all rows of its runs and inserts the new ones. For Delta tables dlt has no such merge. Its
 `cdc` strategy comes to the same: it is given a *scope*, here the runs of the load. It updates and inserts the rows that
 the load brings, and deletes the other rows in the scope.
-
-Sail is an engine that programs use as if it were Spark. It forgets at the end of a session which tables there are, so
-each session begins by naming the tables in the folder.
 """
 
 from __future__ import annotations
 
-import os
 import re
-import warnings
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
 from statsig_runs import tables
 from statsig_runs.contract import AcceptedRun, MissingRun, UnchangedRun
-from statsig_runs.environment import environment
 from statsig_runs.errors import ConfigurationError
 from statsig_runs.sql_text import literals
 from statsig_runs.warehouse.database import BATCH_ROWS
-from statsig_runs.warehouse.loader import NOTHING_KNOWN, Loader
+from statsig_runs.warehouse.loader import NOTHING_BESIDE, NOTHING_KNOWN, Loader
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,12 +26,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from deltalake import DeltaTable
     from dlt.extract import DltResource
-    from pyspark.sql import SparkSession
 
     from statsig_runs.contract import Outcome
     from statsig_runs.plan import KnownRun, Progress
     from statsig_runs.schemas import Schemas
-    from statsig_runs.status_messages import Message, StatusProgress
+    from statsig_runs.status_messages import Message
 
 _PREFIXES: Final = {
     **dict.fromkeys(("s3", "s3a"), "AWS_"),
@@ -45,12 +38,6 @@ _PREFIXES: Final = {
     **dict.fromkeys(("az", "abfss"), "AZURE_STORAGE_"),
 }
 _PLAIN_ADDRESS: Final = re.compile(r"[A-Za-z0-9_./:@=+~-]+")
-_WITHOUT_DELTA: Final = (
-    "The Spark at SPARK_REMOTE has no Delta Lake, and the lake's tables are Delta tables. Start it with the package "
-    "io.delta:delta-spark for its version, spark.sql.extensions=io.delta.sql.DeltaSparkSessionExtension and "
-    "spark.sql.catalog.spark_catalog=org.apache.spark.sql.delta.catalog.DeltaCatalog; or unset SPARK_REMOTE, and Sail "
-    "builds the models in this process. What was loaded is kept."
-)
 _QUALIFIED: Final = re.compile(r"\b(statsig\w*)\.(\w+)")
 
 
@@ -128,7 +115,7 @@ class LakeLoader(Loader):
         outcomes: Iterable[Outcome | Message],
         progress: Progress,
         superseded: Iterable[AcceptedRun] = (),
-        status: StatusProgress | None = None,
+        beside: Mapping[str, Any] = NOTHING_BESIDE,
         known: Mapping[str, KnownRun] = NOTHING_KNOWN,
     ) -> None:
         """As for any destination; and create the tables that nothing has filled yet.
@@ -136,7 +123,7 @@ class LakeLoader(Loader):
         Raises:
             StorageError: the lake refused it; what was loaded before is kept.
         """
-        super().load(outcomes, progress, superseded, status, known)
+        super().load(outcomes, progress, superseded, beside, known)
         for name, table in tables.BATCH_TABLES.items():
             self._lake.create(self.schemas.raw, name, table.schema)
 
@@ -236,67 +223,3 @@ def _columns(delta: DeltaTable) -> str:
 
 def _without_tombstones(rows: pa.Table) -> pa.Table:
     return rows.filter(rows[tables.TOMBSTONE].is_null())
-
-
-@contextmanager
-def modelling(lake: Lake, schemas: Schemas) -> Iterator[dict[str, Any]]:
-    """Open a Sail session that knows the lake's tables, and give the dbt output that uses it.
-
-    Sail runs inside this process, on all cores. With SAIL_MODE=local-cluster it runs as a driver and workers. Where
-    SPARK_REMOTE holds the address of a server, that server is used; it has its own credentials for a bucket.
-
-    Raises:
-        ConfigurationError: that server is a Spark without Delta Lake.
-    """
-    # a warning about data frames, which are not used here
-    warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
-    with environment(lake.environment), _server() as address, environment({"SPARK_REMOTE": address}):
-        from pyspark.sql import SparkSession
-
-        # dbt switches Hive on, and a client of Spark Connect has no such switch
-        SparkSession.Builder.enableHiveSupport = lambda builder: builder  # type: ignore[method-assign,assignment]
-        session = SparkSession.builder.config("spark.sql.session.timeZone", "UTC").getOrCreate()
-        try:
-            _name_tables(session, lake, schemas)
-            yield {
-                "type": "spark",
-                "method": "session",
-                "host": "none",
-                "schema": schemas.marts,
-                "threads": 1,  # one model at a time uses all cores
-                "server_side_parameters": {"spark.sql.session.timeZone": "UTC"},
-            }
-        finally:
-            session.stop()
-
-
-def _name_tables(session: SparkSession, lake: Lake, schemas: Schemas) -> None:
-    from pyspark.errors import PySparkException
-
-    try:
-        for schema in schemas:
-            session.sql(f"create schema if not exists {schema} location '{lake.location(schema)}'")
-            for table, columns in lake.tables(schema).items():
-                where = lake.location(schema, table)
-                session.sql(f"create table if not exists {schema}.{table} ({columns}) using delta location '{where}'")
-    except PySparkException as error:
-        if error.getCondition() == "DATA_SOURCE_NOT_FOUND":
-            raise ConfigurationError(_WITHOUT_DELTA) from None
-        raise
-
-
-@contextmanager
-def _server() -> Iterator[str]:
-    if address := os.environ.get("SPARK_REMOTE"):
-        yield address
-        return
-    os.environ.setdefault("RUST_LOG", "error")  # or Sail writes about each session to stderr, beside our log
-    from pysail.spark import SparkConnectServer
-
-    server = SparkConnectServer(ip="127.0.0.1", port=0)
-    server.start()
-    try:
-        host, port = server.listening_address
-        yield f"sc://{host}:{port}"
-    finally:
-        server.stop()

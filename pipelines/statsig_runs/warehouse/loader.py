@@ -20,7 +20,6 @@ from dlt.common.time import increasing_precise_time
 from statsig_runs.contract import AcceptedRun, UnchangedRun
 from statsig_runs.plan import KnownRun, Progress
 from statsig_runs.source import loaded_batch
-from statsig_runs.status_messages import StatusProgress
 from statsig_runs.tables import NUMBER, REAL, REFUSALS, SYNC_LOADS, TEXT, TIMESTAMP
 from statsig_runs.warehouse.database import SqlDatabase
 from statsig_runs.warehouse.failures import CONNECTING, COPYING, cause_of, is_outage, translated
@@ -42,6 +41,7 @@ _SOURCE: Final = "statsig_ingestion"
 _STATEMENTS: Final = frozenset({"sql", "reference"})
 """Formats of the jobs that merge what was copied: each is one transaction, and may be made again."""
 NOTHING_KNOWN: Final[Mapping[str, KnownRun]] = MappingProxyType({})
+NOTHING_BESIDE: Final[Mapping[str, Any]] = MappingProxyType({})
 _DATA_TYPES: Final[dict[pa.DataType, Any]] = {TEXT: "text", TIMESTAMP: "timestamp", NUMBER: "bigint", REAL: "double"}
 """What dlt calls the types of columns."""
 
@@ -130,16 +130,16 @@ class Loader:
         outcomes: Iterable[Outcome | Message],
         progress: Progress,
         superseded: Iterable[AcceptedRun] = (),
-        status: StatusProgress | None = None,
+        beside: Mapping[str, Any] = NOTHING_BESIDE,
         known: Mapping[str, KnownRun] = NOTHING_KNOWN,
     ) -> None:
-        """Load one batch and the progress it stands for, of runs and of the ingestion status.
+        """Load one batch and the progress it stands for, of runs and of what is asked beside them.
 
         Args:
             outcomes: what was fetched.
             progress: of the runs.
             superseded: runs of which only the payloads are loaded.
-            status: the progress of the ingestion status; without it that stays as it is.
+            beside: the progress of other endpoints, as JSON-ready values by name; what has no name here stays as it is.
             known: what the warehouse holds of these runs. Of a run that has not changed, only when it was fetched is
                 written; of one that is not in here, everything is.
 
@@ -147,7 +147,7 @@ class Loader:
             StorageError: the destination refused it; what was loaded before is kept.
         """
         outcomes = self._tell_unchanged(outcomes, known)
-        state = {"progress": progress.to_state()} | ({"status": status.to_state()} if status else {})
+        state = {"progress": progress.to_state(), **beside}
         if fetched := [outcome.fetched_at for outcome in outcomes if isinstance(outcome, AcceptedRun)]:
             state["whole"] = {"until": max(fetched).isoformat()}
         batch = loaded_batch(outcomes, state, superseded)
@@ -228,12 +228,8 @@ class Loader:
 
     def progress(self) -> Progress:
         """How far earlier syncs came; what was lost on the way is left over."""
-        progress = Progress.from_state(self._state("progress"))
+        progress = Progress.from_state(self.state("progress"))
         return replace(progress, leftover=tuple(dict.fromkeys((*progress.leftover, *self._work.lost()))))
-
-    def status_progress(self) -> StatusProgress:
-        """How far earlier syncs came with the ingestion status."""
-        return StatusProgress.from_state(self._state("status"))
 
     def _tell_unchanged(
         self, outcomes: Iterable[Outcome | Message], known: Mapping[str, KnownRun]
@@ -243,7 +239,7 @@ class Loader:
         A load that was killed, perhaps on another machine, may have left new rows of a run in some tables and old ones
         in others. Such a run was fetched later than those of the last load that ended, or is left over.
         """
-        state = self._state("whole")
+        state = self.state("whole")
         until = datetime.fromisoformat(state["until"]) if state else datetime.min.replace(tzinfo=UTC)
         sure = known.keys() - self.progress().leftover
         hashes = {run_id: known[run_id].content_hash for run_id in sure if known[run_id].fetched_at <= until}
@@ -257,7 +253,8 @@ class Loader:
             for each in outcomes
         ]
 
-    def _state(self, name: str) -> Mapping[str, Any]:
+    def state(self, name: str) -> Mapping[str, Any]:
+        """What was last committed under this name; empty where nothing was."""
         state: Mapping[str, Any] = self.pipeline.state.get("sources", {}).get(_SOURCE, {}).get(name, {})
         return state
 

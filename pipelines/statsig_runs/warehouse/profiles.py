@@ -1,4 +1,4 @@
-"""What each engine is called and how dbt reaches it, derived from dlt's resolved configuration of it.
+"""What each engine is called, which settings of dlt's say where it is, and how dbt reaches it.
 
 One function an engine: from dlt's configuration to a name of the place for people and one output of a dbt profile, its
 secrets marked as such. Nothing is connected to.
@@ -191,6 +191,8 @@ class Engine(NamedTuple):
     """What must be importable: dlt's driver and dbt's adapter."""
     describe: Callable[[Any], tuple[str, Profile]]
     """From dlt's resolved configuration to a name of the place for people, and the dbt output."""
+    settings: tuple[str, ...] = ("credentials",)
+    """The settings of dlt's that say where it is and how to get in; each may have fields of its own."""
     threads: int = 4
     """How many models dbt builds at a time."""
     building: Callable[[Any], AbstractContextManager[None]] = lambda _: nullcontext()
@@ -204,14 +206,34 @@ class Engine(NamedTuple):
 
 
 ENGINES: Final[dict[str, Engine]] = {
-    "postgres": Engine(("psycopg2", "dbt.adapters.postgres"), _postgres, 1, _one_transaction, _server_of, True),
+    "postgres": Engine(
+        ("psycopg2", "dbt.adapters.postgres"),
+        _postgres,
+        threads=1,
+        building=_one_transaction,
+        lock_at=_server_of,
+        is_renewable=True,
+    ),
     "ducklake": Engine(
-        ("dbt.adapters.duckdb",), _ducklake, 1, _one_lake_transaction, _catalogue_of, tidy=_tidy_ducklake
+        ("dbt.adapters.duckdb",),
+        _ducklake,
+        threads=1,
+        building=_one_lake_transaction,
+        lock_at=_catalogue_of,
+        tidy=_tidy_ducklake,
     ),
     "motherduck": Engine(("dbt.adapters.duckdb",), _motherduck),
-    "snowflake": Engine(("snowflake.connector", "dbt.adapters.snowflake"), _snowflake),
-    "bigquery": Engine(("google.cloud.bigquery", "dbt.adapters.bigquery"), _bigquery),
+    "snowflake": Engine(
+        ("snowflake.connector", "dbt.adapters.snowflake"), _snowflake, settings=("credentials", "stage_name")
+    ),
+    "bigquery": Engine(
+        ("google.cloud.bigquery", "dbt.adapters.bigquery"),
+        _bigquery,
+        settings=("credentials", "location", "project_id"),
+    ),
     "redshift": Engine(("psycopg2", "dbt.adapters.redshift"), _postgres),
-    "databricks": Engine(("databricks.sql", "dbt.adapters.databricks"), _databricks),
+    "databricks": Engine(
+        ("databricks.sql", "dbt.adapters.databricks"), _databricks, settings=("credentials", "staging_volume_name")
+    ),
 }
 """Every destination but the DuckDB file and the lake, which are no matter of a profile alone."""
