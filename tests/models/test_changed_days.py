@@ -9,15 +9,16 @@ import duckdb
 import pytest
 
 from statsig_runs import tables
-from statsig_runs.models import Renewal, renew
+from statsig_runs.models import Definitions, Renewal, renew
+from statsig_runs.models.build import MEMORY_LIMITS, _duckdb_profile, variables_of
+from statsig_runs.models.dbt_project import DbtProject
+from statsig_runs.schemas import Schemas
 from tests import oracle
 from tests.support import generated_runs
 from tests.support import warehouse_of_runs as warehouse
 from tests.support.renewed_file import File
 from tests.support.written_runs import at
 from tests.support.written_week import all_runs, backfill
-
-DAILY = ("agg_daily", "agg_source_daily", "agg_stage_daily")
 
 
 def created(run_id: str, moment: str) -> dict:
@@ -75,23 +76,23 @@ def test_the_steps_of_the_last_build_make_the_days_that_changed(
     assert_marts_are(world, path)
 
 
-def test_a_build_makes_the_days_that_changed_and_so_does_one_after_a_build_that_failed(
-    story: tuple[Path, generated_runs.World],
+@pytest.mark.parametrize("last", ["fct_source_dates", "agg_daily", "agg_source_daily"])
+def test_a_build_makes_the_days_that_one_left_which_came_to_a_mart_and_no_further(
+    story: tuple[Path, generated_runs.World], last: str
 ) -> None:
-    """Such a build has struck the changed runs from its bookkeeping and written some marts, and no daily one."""
     path, world = story
-    with duckdb.connect(str(path)) as connection:
-        for mart in DAILY:
-            connection.execute(f"create table before_{mart} as from statsig.{mart}")
-        connection.execute("create table struck as from statsig_staging.int_differing_runs where not is_gone")
+    build_as_far_as(last, path)
     warehouse.build(path)
     assert_marts_are(world, path)
-    with duckdb.connect(str(path)) as connection:
-        for mart in DAILY:
-            connection.execute(f"delete from statsig.{mart}; insert into statsig.{mart} from before_{mart}")
-        connection.execute("delete from statsig_staging.int_modelled_runs where run_id in (select run_id from struck)")
-    warehouse.build(path)
-    assert_marts_are(world, path)
+
+
+def build_as_far_as(mart: str, path: Path) -> None:
+    """What a build has done when it is killed after a mart: that one, and all that it is made of."""
+    variables = variables_of(Schemas.of_project(), Definitions()) | {"records_builds": False}
+    state = path.parent / ".statsig_runs" / "dbt"
+    profile = _duckdb_profile(path, "statsig", MEMORY_LIMITS[0])
+    done = DbtProject(state, profile, variables).invoke(["run", "--select", f"+{mart}"]).results
+    assert done[-1].node.name == mart
 
 
 def assert_marts_are(world: generated_runs.World, path: Path) -> None:

@@ -25,15 +25,28 @@ run_counts as (
 
 ),
 
-bucket_days as (
+bucket_counts as (
 
     select
         buckets.created_date,
         buckets.source,
+        count(*) as bucket_count,
         max(case when created_at_odd_times.run_id is null then 1 else 0 end) as is_plausible
     from {{ ref('fct_source_dates') }} as buckets
     left join created_at_odd_times on buckets.run_id = created_at_odd_times.run_id
     group by buckets.created_date, buckets.source
+
+),
+
+rows_of_stages as (
+
+    select
+        runs.created_date,
+        stages.stage,
+        count(*) as run_count
+    from {{ ref('fct_run_stages') }} as stages
+    inner join {{ ref('fct_runs') }} as runs on stages.run_id = runs.run_id
+    group by runs.created_date, stages.stage
 
 ),
 
@@ -45,7 +58,7 @@ days_of_runs as (
 
 days_of_buckets as (
 
-    {{ calendar_days('bucket_days') }}
+    {{ calendar_days('bucket_counts') }}
 
 ),
 
@@ -80,7 +93,7 @@ rows_of_runs as (
 
 sources as (
 
-    select distinct source from bucket_days
+    select distinct source from bucket_counts
 
 ),
 
@@ -88,9 +101,14 @@ rows_of_buckets as (
 
     select
         days_of_buckets.calendar_day as created_date,
-        sources.source
+        sources.source,
+        coalesce(bucket_counts.bucket_count, 0) as bucket_count
     from days_of_buckets
     cross join sources
+    left join bucket_counts
+        on
+            days_of_buckets.calendar_day = bucket_counts.created_date
+            and sources.source = bucket_counts.source
 
 ),
 
@@ -125,8 +143,9 @@ changed as (
 
     union all
 
-    -- A day that has or had another row or another number of runs: one was removed or moved to another day, a trigger is
-    -- new, or the calendar moves on. A run that moved in its place would be one of those above.
+    -- A day of which a mart lacks a row, has one too many, or counts another number of what there is: a run was removed or
+    -- moved to another day, perhaps by a build that came to some of the marts; a trigger, a source or a stage is new; the
+    -- calendar moves on. A run that came in place of another is one of those above.
     select coalesce(rows_of_runs.created_date, daily.created_date) as created_date
     from rows_of_runs
     full outer join {{ daily }} as daily
@@ -143,9 +162,17 @@ changed as (
         on
             rows_of_buckets.created_date = source_daily.created_date
             and rows_of_buckets.source = source_daily.source
-    where
-        rows_of_buckets.source is null
-        or source_daily.source is null
+    where coalesce(rows_of_buckets.bucket_count, -1) <> coalesce(source_daily.bucket_count, -1)
+
+    union all
+
+    select coalesce(rows_of_stages.created_date, stage_daily.created_date) as created_date
+    from rows_of_stages
+    full outer join {{ stage_daily }} as stage_daily
+        on
+            rows_of_stages.created_date = stage_daily.created_date
+            and rows_of_stages.stage = stage_daily.stage
+    where coalesce(rows_of_stages.run_count, -1) <> coalesce(stage_daily.run_count, -1)
 
     union all
 
