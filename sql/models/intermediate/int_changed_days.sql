@@ -3,7 +3,11 @@
 {#- As of the last build; none of them where all days are made. -#}
 {%- set daily = none if makes_all_days() else modelled('agg_daily') -%}
 {%- set source_daily = none if makes_all_days() else modelled('agg_source_daily') -%}
-{%- set stage_daily = none if makes_all_days() else modelled('agg_stage_daily') %}
+{%- set stage_daily = none if makes_all_days() else modelled('agg_stage_daily') -%}
+
+{#- named here, so that dbt knows of both while it reads the project -#}
+{%- set judged = ref('int_judged_runs') -%}
+{%- set run_stages = ref('fct_run_stages') %}
 
 with created_at_odd_times as (
 
@@ -38,18 +42,6 @@ bucket_counts as (
 
 ),
 
-rows_of_stages as (
-
-    select
-        runs.created_date,
-        stages.stage,
-        count(*) as run_count
-    from {{ ref('fct_run_stages') }} as stages
-    inner join {{ ref('fct_runs') }} as runs on stages.run_id = runs.run_id
-    group by runs.created_date, stages.stage
-
-),
-
 days_of_runs as (
 
     {{ calendar_days('run_counts') }}
@@ -62,13 +54,13 @@ days_of_buckets as (
 
 ),
 
+{% if daily and source_daily and stage_daily %}
+
 judged_runs as (
 
-    select * from {{ ref('int_judged_runs') }}
+    select * from {{ judged }}
 
 ),
-
-{% if daily and source_daily and stage_daily %}
 
 triggers as (
 
@@ -109,6 +101,18 @@ rows_of_buckets as (
         on
             days_of_buckets.calendar_day = bucket_counts.created_date
             and sources.source = bucket_counts.source
+
+),
+
+rows_of_stages as (
+
+    select
+        runs.created_date,
+        stages.stage,
+        count(*) as run_count
+    from {{ run_stages }} as stages
+    inner join {{ ref('fct_runs') }} as runs on stages.run_id = runs.run_id
+    group by runs.created_date, stages.stage
 
 ),
 
