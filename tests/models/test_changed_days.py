@@ -13,7 +13,6 @@ from statsig_runs.models import Definitions, Renewal, renew
 from statsig_runs.models.build import MEMORY_LIMITS, _duckdb_profile, variables_of
 from statsig_runs.models.dbt_project import DbtProject
 from statsig_runs.schemas import Schemas
-from tests import oracle
 from tests.support import generated_runs
 from tests.support import warehouse_of_runs as warehouse
 from tests.support.renewed_file import File
@@ -75,7 +74,7 @@ def test_the_steps_of_the_last_build_make_the_days_that_changed(
 ) -> None:
     path, world = story
     assert renew(built[1], File(path))
-    assert_marts_are(world, path)
+    warehouse.assert_marts_are(path, world)
 
 
 @pytest.mark.parametrize("story", LEAVING, indirect=True)
@@ -86,7 +85,7 @@ def test_a_build_makes_the_days_that_one_left_which_came_to_a_mart_and_no_furthe
     path, world = story
     build_as_far_as(last, path)
     warehouse.build(path)
-    assert_marts_are(world, path)
+    warehouse.assert_marts_are(path, world)
 
 
 def build_as_far_as(mart: str, path: Path) -> None:
@@ -96,9 +95,3 @@ def build_as_far_as(mart: str, path: Path) -> None:
     profile = _duckdb_profile(path, "statsig", MEMORY_LIMITS[0])
     done = DbtProject(state, profile, variables).invoke(["run", "--select", f"+{mart}"]).results
     assert done[-1].node.name == mart
-
-
-def assert_marts_are(world: generated_runs.World, path: Path) -> None:
-    expected, actual = oracle.build_marts(world), warehouse.read_marts(path)
-    found = [line for mart in oracle.MARTS for line in warehouse.differences(mart, expected[mart], actual[mart])]
-    assert not found, warehouse.explain(found, world)

@@ -37,12 +37,6 @@ WORLDS = settings(
 )
 
 
-def assert_marts_are(expected: dict[str, list[oracle.Row]], database: Path, world: generated_runs.World) -> None:
-    actual = warehouse.read_marts(database)
-    found = [line for mart in oracle.MARTS for line in warehouse.differences(mart, expected[mart], actual[mart])]
-    assert not found, warehouse.explain(found, world)
-
-
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One place for all examples: dbt reads a project anew for each database it has not seen."""
@@ -79,7 +73,7 @@ def test_every_column_of_every_mart_is_what_the_definitions_say(
     told = generated_messages.messages_about(world, seed)
     warehouse.load(database, world, messages=told)
     warehouse.build(database, chosen)
-    assert_marts_are(oracle.build_marts(world, chosen, warehouse.message_rows(told)), database, world)
+    warehouse.assert_marts_are(database, world, told, chosen)
 
 
 @dataclass
@@ -158,7 +152,7 @@ def test_builds_and_syncs_without_dbt_leave_exactly_the_rows_of_a_full_refresh(p
         told += generated_messages.messages_about(world, step, 200)
         warehouse.load(database, batch, messages=told)
         warehouse.build(database, chosen)
-        assert_marts_are(oracle.build_marts(world, chosen, warehouse.message_rows(told)), database, world)
+        warehouse.assert_marts_are(database, world, told, chosen)
     renewal = warehouse.build(database, chosen)
     for step in range(RENEWED):
         batch = data.draw(changes(known))
@@ -167,7 +161,7 @@ def test_builds_and_syncs_without_dbt_leave_exactly_the_rows_of_a_full_refresh(p
         told += generated_messages.messages_about(world, len(told) + step, 20 * (step % 2))
         warehouse.load(database, batch, messages=told)
         assert renew(renewal, File(database))
-        assert_marts_are(oracle.build_marts(world, chosen, warehouse.message_rows(told)), database, world)
+        warehouse.assert_marts_are(database, world, told, chosen)
     incremental = warehouse.read_marts(database)
     warehouse.build(database, chosen, full_refresh=True)
     full = warehouse.read_marts(database)

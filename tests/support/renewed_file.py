@@ -13,10 +13,11 @@ from statsig_runs.errors import StorageError
 
 
 class File:
-    """The file; what is not part of a transaction has a connection of its own."""
+    """The file, and what was executed in it; a query outside a transaction has a connection of its own."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
+        self.executed: list[str] = []
         self._connection: duckdb.DuckDBPyConnection | None = None
 
     def query(self, sql: str, parameters: Collection[Any] = ()) -> list[tuple[Any, ...]]:
@@ -27,6 +28,7 @@ class File:
 
     def execute(self, sql: str, parameters: Collection[Any] = ()) -> None:
         assert self._connection
+        self.executed.append(sql)
         try:
             self._connection.execute(sql, list(parameters))
         except duckdb.Error as error:

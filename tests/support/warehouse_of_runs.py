@@ -150,6 +150,19 @@ def is_same(want: object, have: Any) -> bool:
     return not isinstance(have, bool) and abs(float(have) - want) <= tolerance
 
 
+def assert_marts_are(
+    database: Path,
+    world: Iterable[tuple[dict, datetime]],
+    messages: Iterable[tuple[dict, datetime]] = (),
+    chosen: oracle.Settings | None = None,
+) -> None:
+    """Compare every mart with what the second opinion makes of these runs and messages."""
+    world = list(world)
+    expected, actual = oracle.build_marts(world, chosen, message_rows(messages)), read_marts(database)
+    found = [line for mart in oracle.MARTS for line in differences(mart, expected[mart], actual[mart])]
+    assert not found, explain(found, world)
+
+
 def explain(found: list[str], fetched: Iterable[tuple[dict, datetime]]) -> str:
     """The differences, and the payloads of the runs they name (the first few)."""
     lines = [f"{len(found)} differences, the first:", *found[:12]]
