@@ -25,7 +25,7 @@ from pathlib import Path
 import requests
 
 from statsig_runs.api import ConsoleApi, FetchedRun, Runs
-from statsig_runs.settings import packaged_defaults
+from statsig_runs.setting_places import packaged_defaults
 from statsig_runs.simulator import Simulator
 
 KEY = "console-benchmark"

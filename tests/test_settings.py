@@ -13,7 +13,8 @@ import yaml
 from statsig_runs.api.client import BASE_URL
 from statsig_runs.errors import ConfigurationError
 from statsig_runs.packaged import packaged
-from statsig_runs.settings import Checks, Settings, SourceChecks, load_settings, packaged_defaults
+from statsig_runs.setting_places import packaged_defaults
+from statsig_runs.settings import Checks, Settings, SourceChecks, load_settings
 
 
 @pytest.fixture(autouse=True)

@@ -26,7 +26,8 @@ from dlt.common.configuration.specs.pluggable_run_context import PluggableRunCon
 from dlt.common.runtime.run_context import RunContext
 
 from statsig_runs.errors import ConfigurationError
-from statsig_runs.settings import DEFAULTS, SETTINGS, in_one_line, packaged_defaults
+from statsig_runs.setting_places import packaged_defaults
+from statsig_runs.settings import DEFAULTS, SETTINGS, in_one_line, prepare_dlt
 from statsig_runs.warehouse.profiles import ENGINES
 
 _OF_DLT: Final = frozenset({"runtime.dlthub_telemetry"})
@@ -61,6 +62,7 @@ def own_names_only() -> Iterator[None]:
         raise ConfigurationError(f"The settings cannot be read: {in_one_line(error)}") from None
     context.extras_added = True  # dlt's further providers, a cloud's vault or Airflow's variables, know all names
     with Container().injectable_context(context):
+        prepare_dlt()
         yield
 
 

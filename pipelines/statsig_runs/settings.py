@@ -1,7 +1,8 @@
 """The settings, resolved the way dlt users know: environment, `.dlt/secrets.toml`, `.dlt/config.toml`, defaults.
 
 Only whole names are looked up. dlt's own resolution would also take an unrelated `API_KEY` or `BASE_URL` of the
-environment, and send the key of one service to another.
+environment, and send the key of one service to another. A command looks where `setting_places` says; in a pipeline of
+somebody else's, dlt is asked, which may know more places.
 """
 
 from __future__ import annotations
@@ -10,21 +11,22 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any, Final, get_origin, get_type_hints
 
 import msgspec
 
 from statsig_runs.errors import ConfigurationError
-from statsig_runs.packaged import packaged
+from statsig_runs.setting_places import packaged_defaults
 
 SECTION: Final = "sources.statsig_runs"
 DEFAULTS: Final = "statsig-runs defaults"
 """What dlt calls the provider of the package's own settings."""
+LookUp = Callable[[str, bool], Any]
+"""From a setting's whole name, and whether it is a secret, to its value; None where it has none."""
 _TELEMETRY: Final = "RUNTIME__DLTHUB_TELEMETRY"
 _WHERE_SETTINGS_ARE: Final = frozenset({"DLT_PROJECT_DIR", "DLT_CONFIG_FOLDER"})
 
@@ -101,12 +103,6 @@ class Settings:
         )
 
 
-@cache
-def packaged_defaults() -> dict[str, Any]:
-    """The content of the package's own `config.toml`."""
-    return tomllib.loads(packaged("config.toml").read_text(encoding="utf-8"))
-
-
 def prepare_dlt() -> None:
     """Give dlt the package's defaults as its last resort; must run before dlt is imported elsewhere in the process."""
     if _TELEMETRY not in os.environ and not _is_telemetry_configured():
@@ -128,17 +124,21 @@ def forget_variables_of_dlt() -> None:
         del os.environ[name]
 
 
-def load_settings(**overrides: Any) -> Settings:
+def load_settings(look_up: LookUp | None = None, **overrides: Any) -> Settings:
     """Resolve all settings; an override that is None does not count.
+
+    Args:
+        look_up: where to look; by default, dlt is asked.
+        overrides: settings that do not come from there, by name.
 
     Raises:
         ConfigurationError: a value has the wrong type, or a `.dlt` file cannot be read.
     """
+    look_up = look_up or _ask_dlt
     try:
-        prepare_dlt()
-        values = {name: _read(name, kind, overrides.get(name)) for name, kind in _types(Settings).items()}
-        checks = {name: _read(f"checks.{name}", kind) for name, kind in _types(Checks).items()}
-        checks["sources"] = _read_sources()
+        values = {name: _read(look_up, name, kind, overrides.get(name)) for name, kind in _types(Settings).items()}
+        checks = {name: _read(look_up, f"checks.{name}", kind) for name, kind in _types(Checks).items()}
+        checks["sources"] = _read_sources(look_up)
     except ConfigurationError:
         raise
     except Exception as error:  # noqa: BLE001  dlt and the parsers below it raise what they like
@@ -209,22 +209,23 @@ SETTINGS: Final = frozenset(
 """Every setting by its whole name."""
 
 
-def _read(name: str, kind: Any, override: Any = None) -> Any:
+def _ask_dlt(path: str, is_secret: bool) -> Any:
+    prepare_dlt()
     import dlt
 
-    path = full_name(name)
-    value = override
-    if value is None:
-        value = (dlt.secrets if name in SECRETS else dlt.config).get(path)
-    return None if value is None else _convert(value, kind, path, is_secret=name in SECRETS)
+    return (dlt.secrets if is_secret else dlt.config).get(path)
 
 
-def _read_sources() -> dict[str, SourceChecks] | None:
+def _read(look_up: LookUp, name: str, kind: Any, override: Any = None) -> Any:
+    path, is_secret = full_name(name), name in SECRETS
+    value = look_up(path, is_secret) if override is None else override
+    return None if value is None else _convert(value, kind, path, is_secret=is_secret)
+
+
+def _read_sources(look_up: LookUp) -> dict[str, SourceChecks] | None:
     """A table for each source; in the environment, all of them as one JSON object."""
-    import dlt
-
     path = full_name("checks.sources")
-    tables: Any = dlt.config.get(path)
+    tables = look_up(path, False)
     if tables is None:
         return None
     with suppress(ValueError):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,18 +15,17 @@ from typing import Any, Final
 
 from statsig_runs.packaged import packaged
 from statsig_runs.readers.display import near, visible
-from statsig_runs.settings import SECRETS, SECTION, SETTINGS, Settings, full_name, packaged_defaults
+from statsig_runs.setting_places import Places, at, variable_of
+from statsig_runs.settings import SECRETS, SECTION, SETTINGS, Settings, full_name
 
 _ALIAS: Final = "STATSIG_API_KEY"
-_PREFIX: Final = f"{SECTION}.".replace(".", "__").upper()
+_PREFIX: Final = variable_of(f"{SECTION}.")
 _WITHOUT_DEFAULT: Final = {
     "api_key": "the Console API key; Statsig's console makes one under Project Settings, API Keys",
     "slack_incoming_hook": "where `statsig-runs check --notify` posts",
     "checks.sources": "thresholds of single sources, a table for each",
 }
 _LINE: Final = re.compile(r"^(?:\[(?P<section>[\w.]+)\]|(?P<name>\w+) = [^#]*# (?P<meaning>.+))")
-
-_File = tuple[Path, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,28 +46,28 @@ class Told:
         return self.origin not in {"default", "not set"}
 
 
-def tell_settings(settings: Settings) -> list[Told]:
+def tell_settings(settings: Settings, places: Places) -> list[Told]:
     """Every setting, in the order of the package's `config.toml`, those without a default first."""
-    files, meanings = list(_files()), _meanings()
+    meanings = _meanings()
     order = {name: number for number, name in enumerate(meanings)}
     return [
-        Told(name, _value(settings, name), _origin(name, files), meanings[name])
+        Told(name, _value(settings, name), _origin(name, places), meanings[name])
         for name in sorted(SETTINGS, key=order.__getitem__)
     ]
 
 
-def find_unread() -> Iterator[str]:
+def find_unread(places: Places) -> Iterator[str]:
     """Names in the project's own sections that no command reads, each with what may have been meant."""
-    variables = {_variable(name) for name in SETTINGS}
+    variables = {variable_of(name) for name in SETTINGS}
     for variable in sorted(os.environ):
         if variable.upper().startswith(_PREFIX) and variable not in variables:
             yield f"The environment variable {visible(variable, 80)} is not read. {near(variable, variables)}"
-    for file, content in _files():
+    for file, content in places.files:
         for path in _leaves(_section(content)):
             if ".".join(path) not in SETTINGS:
                 yield _not_read(file, path)
         for name in SECRETS if file.name == "config.toml" else ():
-            if _look_up(content, full_name(name)) is not None:
+            if at(content, full_name(name)) is not None:
                 yield f"{name} in {file} is not read: a secret belongs into {file.with_name('secrets.toml')}."
 
 
@@ -80,20 +78,9 @@ def _not_read(file: Path, path: tuple[str, ...]) -> str:
     return f"{visible(name, 60)} under [{visible(section, 80)}] in {file} is not read. {near(name, names)}"
 
 
-def _files() -> Iterator[_File]:
-    """The files of settings that are there, the strongest first."""
-    from dlt.common.configuration.container import Container
-    from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
-
-    for provider in Container()[PluggableRunContext].providers.providers:
-        for file in map(Path, provider.locations):
-            if file.is_file():
-                yield file, tomllib.loads(file.read_text(encoding="utf-8"))
-
-
 def _section(content: Mapping[str, Any]) -> dict[str, Any]:
     """The project's own section alone, still in its place."""
-    found = _look_up(content, SECTION)
+    found = at(content, SECTION)
     return {"sources": {"statsig_runs": found}} if isinstance(found, dict) else {}
 
 
@@ -108,22 +95,11 @@ def _leaves(content: Mapping[str, Any], *above: str) -> Iterator[tuple[str, ...]
             yield path
 
 
-def _look_up(content: Any, path: str) -> Any:
-    for name in path.split("."):
-        content = content.get(name) if isinstance(content, Mapping) else None
-    return content
-
-
-def _origin(name: str, files: list[_File]) -> str:
-    short = _short(name)
-    if _variable(name) in os.environ:
-        return f"environment {_variable(name)}"
-    for file, content in files:
-        if _look_up(content, name) is not None and (short not in SECRETS or file.name == "secrets.toml"):
-            return str(file)
-    if short == "api_key" and os.environ.get(_ALIAS):
+def _origin(name: str, places: Places) -> str:
+    found = places.origin(name, is_secret=_short(name) in SECRETS)
+    if found is None and _short(name) == "api_key" and os.environ.get(_ALIAS):
         return f"environment {_ALIAS}"
-    return "not set" if _look_up(packaged_defaults(), name) is None else "default"
+    return found or "not set"
 
 
 def _value(settings: Settings, name: str) -> Any:
@@ -153,7 +129,3 @@ def _meanings() -> dict[str, str]:
 
 def _short(name: str) -> str:
     return name.removeprefix(f"{SECTION}.").removeprefix("runtime.")
-
-
-def _variable(name: str) -> str:
-    return name.replace(".", "__").upper()

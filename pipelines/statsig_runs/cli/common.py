@@ -73,26 +73,35 @@ def open_project(
 ) -> tuple[Warehouse, Settings]:
     """The settings, and the warehouse they and `--database` name; names that no setting has are warned about.
 
-    A reader has the published copy, whose place no destination changes: it needs no credentials of a warehouse.
+    A reader has the published copy, whose place no destination changes: it needs no credentials of a warehouse, and
+    does not wait for dlt to be imported.
     """
-    from statsig_runs.dlt_context import own_names_only
-    from statsig_runs.logs import adopt_dlt_logs
     from statsig_runs.redact import Redactor, install_log_filter
     from statsig_runs.schemas import Schemas
+    from statsig_runs.setting_places import read_places
     from statsig_runs.settings import load_settings
     from statsig_runs.settings_explained import find_unread
     from statsig_runs.warehouse import open_warehouse
 
-    click.get_current_context().with_resource(own_names_only())
-    settings = load_settings(**overrides)
-    adopt_dlt_logs()
-    for told in find_unread() if tells_unread else ():
+    places = read_places()
+    settings = load_settings(places.look_up, **overrides)
+    if not is_reader:
+        _set_up_dlt()
+    for told in find_unread(places) if tells_unread else ():
         log.warning("%s", told)
     destination = "duckdb" if is_reader else settings.destination
     warehouse = open_warehouse(database, Schemas.of_project(settings.project), destination)
     hook = _forms_of_address(settings.slack_incoming_hook or "")
     install_log_filter(Redactor([settings.api_key or "", *hook, *warehouse.destination.secrets]))
     return warehouse, settings
+
+
+def _set_up_dlt() -> None:
+    from statsig_runs.dlt_context import own_names_only
+    from statsig_runs.logs import adopt_dlt_logs
+
+    click.get_current_context().with_resource(own_names_only())
+    adopt_dlt_logs()
 
 
 def _forms_of_address(secret: str) -> tuple[str, ...]:

@@ -40,10 +40,11 @@ def settings_command(database: Path, *, as_json: bool) -> None:
     from dataclasses import asdict
 
     from statsig_runs.readers.display import visible
+    from statsig_runs.setting_places import read_places
     from statsig_runs.settings_explained import tell_settings
 
     _, settings = open_project(database)
-    told = tell_settings(settings)
+    told = tell_settings(settings, read_places())
     if as_json:
         _tell_json({"settings": [asdict(each) for each in told]})
         return

@@ -10,7 +10,7 @@ import click
 
 from statsig_runs.cli.common import DATABASE, common, open_project
 from statsig_runs.errors import ConfigurationError
-from statsig_runs.settings import packaged_defaults
+from statsig_runs.setting_places import packaged_defaults
 
 
 @click.command(short_help="Run everything against a built-in local API.")

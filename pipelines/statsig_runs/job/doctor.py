@@ -34,6 +34,7 @@ from statsig_runs.errors import (
 )
 from statsig_runs.readers.display import duration, moment
 from statsig_runs.readers.published import fetch_rows, newest_fetch, reading
+from statsig_runs.setting_places import read_places
 from statsig_runs.settings_explained import find_unread
 from statsig_runs.warehouse.lock import find_holder
 from statsig_runs.warehouse.published import STORAGE_VERSION
@@ -77,7 +78,7 @@ def examine(warehouse: Warehouse, settings: Settings, now: datetime) -> Iterator
 
 
 def _settings() -> Finding:
-    if unread := list(find_unread()):
+    if unread := list(find_unread(read_places())):
         told = "one name is none of a setting" if len(unread) == 1 else f"{len(unread)} names are none of a setting"
         return Finding("settings", "warning", told, "\n".join(unread))
     return Finding("settings", "ok", "every name is known")

@@ -1,0 +1,125 @@
+"""Where settings are written: the environment, `.dlt` files of the folder and of the user, the package's `config.toml`.
+
+The places and their order are dlt's. A command that only reads the published copy needs nothing else of dlt, and to
+import it takes longer than the answer; so the places are read here, and a test holds both to the same values. Knows
+no setting by name.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from statsig_runs.errors import ConfigurationError
+from statsig_runs.packaged import packaged
+
+MOUNTED: Final = "/run/secrets"
+"""Where containers are given secrets as files."""
+_SECRET_FILES: Final = ("secrets.toml",)
+_FILES: Final = ("secrets.toml", "config.toml")
+"""By name, the stronger first."""
+
+
+@cache
+def packaged_defaults() -> dict[str, Any]:
+    """The content of the package's own `config.toml`."""
+    return tomllib.loads(packaged("config.toml").read_text(encoding="utf-8"))
+
+
+def variable_of(path: str) -> str:
+    """The variable of the environment that a setting may stand in."""
+    return path.replace(".", "__").upper()
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """What was found in the files: the path of each and its content, the strongest first."""
+
+    files: tuple[tuple[Path, Mapping[str, Any]], ...]
+
+    def look_up(self, path: str, is_secret: bool) -> Any:
+        """The value of a setting by its whole name; None where none is written.
+
+        A table that stands in the folder's file and in the user's is both, name by name. A secret counts in
+        `secrets.toml` and not in `config.toml`.
+        """
+        if is_secret and (mounted := _mounted(path)):
+            return mounted.read_text(encoding="utf-8").strip()
+        if variable_of(path) in os.environ:
+            return os.environ[variable_of(path)]
+        for kind in _SECRET_FILES if is_secret else _FILES:
+            found = None
+            for content in (content for file, content in self.files if file.name == kind):
+                found = _merged(found, at(content, path))
+            if found is not None:
+                return found
+        return at(packaged_defaults(), path)
+
+    def origin(self, path: str, *, is_secret: bool) -> str | None:
+        """What the value that counts stands in: `environment VARIABLE`, a file, `default`; None where there is none."""
+        if is_secret and (mounted := _mounted(path)):
+            return str(mounted)
+        if variable_of(path) in os.environ:
+            return f"environment {variable_of(path)}"
+        for file, content in self.files:
+            if at(content, path) is not None and file.name in (_SECRET_FILES if is_secret else _FILES):
+                return str(file)
+        return None if at(packaged_defaults(), path) is None else "default"
+
+
+def read_places() -> Places:
+    """Read the files that are there.
+
+    Raises:
+        ConfigurationError: one cannot be read, or is no TOML.
+    """
+    return Places(tuple(_read_files()))
+
+
+def at(content: Any, path: str) -> Any:
+    """What stands in nested tables under a dotted name; None where nothing does."""
+    for name in path.split("."):
+        content = content.get(name) if isinstance(content, Mapping) else None
+    return content
+
+
+def _read_files() -> Iterator[tuple[Path, dict[str, Any]]]:
+    for file in (folder / name for name in _FILES for folder in _folders()):
+        if not file.is_file():
+            continue
+        try:
+            yield file, tomllib.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:  # tomllib tells the place and no value
+            told = error.strerror if isinstance(error, OSError) else error
+            raise ConfigurationError(f"The settings cannot be read: {file.absolute()}: {told}") from None
+
+
+def _folders() -> list[Path]:
+    """The working folder's own, then the user's; as dlt's `RunContext` and its `global_dir` have them."""
+    name = os.environ.get("DLT_CONFIG_FOLDER", ".dlt")
+    own = Path(os.environ.get("DLT_PROJECT_DIR", "."), name)
+    home = os.path.expanduser("~")  # noqa: PTH111  Path.home() raises where there is none
+    if os.geteuid() == 0:
+        return [own, Path("/var/dlt")]
+    if not os.access(home, os.W_OK):
+        return [own]  # dlt would take one that everybody may write to
+    shared = os.environ.get("XDG_DATA_HOME")
+    users = Path(home, name)
+    return [own, Path(shared, "dlt") if shared is not None and not users.is_dir() else users]
+
+
+def _mounted(path: str) -> Path | None:
+    """The file of a secret that a container is given; Kubernetes puts it into a folder of the same name."""
+    name = variable_of(path).lower().replace("_", "-")
+    return next((file for file in (Path(MOUNTED, name, name), Path(MOUNTED, name)) if file.is_file()), None)
+
+
+def _merged(strong: Any, weak: Any) -> Any:
+    if isinstance(strong, Mapping) and isinstance(weak, Mapping):
+        return {**weak, **{name: _merged(value, weak.get(name)) for name, value in strong.items()}}
+    return weak if strong is None else strong
