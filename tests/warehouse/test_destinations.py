@@ -97,8 +97,9 @@ def test_dbt_takes_the_profile_that_dlts_settings_give(
         monkeypatch.setenv("__".join(filter(None, ["DESTINATION", name.upper(), "CREDENTIALS", field])), value)
 
     destination = open_destination(name, tmp_path)
-    with destination.modelling(Schemas.of_project()) as profile:
-        assert profile
+    profile = destination.profile(Schemas.of_project())
+    assert profile
+    with destination.modelling(Schemas.of_project()):
         DbtProject(tmp_path / "dbt", profile, {}).invoke(["parse"])
 
     assert "analytics" in json.dumps(profile)

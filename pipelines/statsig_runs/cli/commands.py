@@ -230,8 +230,9 @@ def docs(database: Path, output: Path | None, *, destination: str | None) -> Non
     from statsig_runs.models import write_docs
 
     warehouse, _ = open_project(database, destination=destination)
-    with warehouse.locked(), warehouse.destination.modelling(warehouse.schemas) as profile:
-        page = output or warehouse.docs
+    profile = warehouse.destination.profile(warehouse.schemas)
+    page = output or warehouse.docs
+    with warehouse.locked(), warehouse.destination.modelling(warehouse.schemas):
         write_docs(database, page, schemas=warehouse.schemas, state=warehouse.state / "dbt", profile=profile)
     click.echo(f"Written: {page}")
 

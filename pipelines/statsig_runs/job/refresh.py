@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from statsig_runs.models import (
     Definitions,
     build_models,
     keep_renewal,
+    reading_ahead,
     renew,
     take_renewal,
     variables_of,
@@ -38,6 +40,16 @@ def take_last_build(warehouse: Warehouse, settings: Settings) -> Renewal | None:
     return renewal if warehouse.destination.is_renewable else None
 
 
+def reading_models(
+    warehouse: Warehouse, settings: Settings, last_build: Renewal | None = None
+) -> AbstractContextManager[None]:
+    """For what is fetched and loaded before a build: dbt's project is read meanwhile.
+
+    Where the last build can be renewed there may be no other, so nothing is read for it.
+    """
+    return nullcontext() if last_build else reading_ahead(**_arguments(warehouse, settings))
+
+
 def build(warehouse: Warehouse, settings: Settings, *, full_refresh: bool = False) -> Build:
     """Build and test all marts of a warehouse, as its settings define them.
 
@@ -46,17 +58,20 @@ def build(warehouse: Warehouse, settings: Settings, *, full_refresh: bool = Fals
         StorageError: the database could not be written.
     """
     take_last_build(warehouse, settings)  # it is of another build, and this one may fail
-    with warehouse.destination.modelling(warehouse.schemas) as profile:
-        built = build_models(
-            warehouse.database,
-            schemas=warehouse.schemas,
-            definitions=_definitions(settings),
-            full_refresh=full_refresh,
-            state=warehouse.state / "dbt",
-            profile=profile,
-        )
+    with warehouse.destination.modelling(warehouse.schemas):
+        built = build_models(**_arguments(warehouse, settings), full_refresh=full_refresh)
     keep_renewal(built.renewal, *_kept(warehouse, settings))
     return built
+
+
+def _arguments(warehouse: Warehouse, settings: Settings) -> dict[str, Any]:
+    return {
+        "database": warehouse.database,
+        "schemas": warehouse.schemas,
+        "definitions": _definitions(settings),
+        "state": warehouse.state / "dbt",
+        "profile": warehouse.destination.profile(warehouse.schemas),
+    }
 
 
 def _definitions(settings: Settings) -> Definitions:

@@ -18,7 +18,7 @@ from statsig_runs.errors import ApiError, NotAuthorisedError, StorageError, as_t
 from statsig_runs.fetch import Fetch, Request, Unread
 from statsig_runs.job.clock import mend_clock
 from statsig_runs.job.messages import ask_for_messages, count_message, without_known
-from statsig_runs.job.refresh import finish, take_last_build
+from statsig_runs.job.refresh import finish, reading_models, take_last_build
 from statsig_runs.job.summary import Summary
 from statsig_runs.source import BATCH_SIZE
 from statsig_runs.status_messages import Message
@@ -65,12 +65,13 @@ def run_sync(warehouse: Warehouse, settings: Settings, request: Request, watch: 
             on_wait=watch.waiting,
             max_requests=request.max_requests,
         )
-        with api, loader.connected():
-            mend_clock(loader, summary.started_at)
-            _fetch_and_load(api, loader, settings, request, summary, watch)
-        is_refused = isinstance(summary.error, StorageError)  # the next sync models what was loaded before
-        if not is_refused and (summary.loaded or not summary.error):
-            finish(warehouse, loader, settings, summary, watch, last_build=last_build)
+        with reading_models(warehouse, settings, last_build):
+            with api, loader.connected():
+                mend_clock(loader, summary.started_at)
+                _fetch_and_load(api, loader, settings, request, summary, watch)
+            is_refused = isinstance(summary.error, StorageError)  # the next sync models what was loaded before
+            if not is_refused and (summary.loaded or not summary.error):
+                finish(warehouse, loader, settings, summary, watch, last_build=last_build)
     summary.seconds = time.monotonic() - started
     return summary
 

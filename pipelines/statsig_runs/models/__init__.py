@@ -5,13 +5,14 @@
     renewal      the marts as of a fetch that changed nothing or little, without dbt
     dbt_project  dbt itself: one profile, one set of variables, its errors in our words
     manifest     the project as dbt has read it, kept between processes
+    ahead        another process, which reads it while the API is read
 
 Knows a database and the raw tables in it; knows neither the API nor the loader.
 """
 
 from __future__ import annotations
 
-from statsig_runs.models.build import Build, build_models, variables_of, write_docs
+from statsig_runs.models.build import Build, build_models, reading_ahead, variables_of, write_docs
 from statsig_runs.models.definitions import Definitions
 from statsig_runs.models.renewal import Mart, Renewal, keep_renewal, renew, take_renewal
 
@@ -22,6 +23,7 @@ __all__ = [
     "Renewal",
     "build_models",
     "keep_renewal",
+    "reading_ahead",
     "renew",
     "take_renewal",
     "variables_of",

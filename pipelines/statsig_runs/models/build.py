@@ -10,6 +10,7 @@ import re
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -79,15 +80,14 @@ def build_models(
     """
     started = time.perf_counter()
     schemas = schemas or Schemas.of_project()
-    variables = variables_of(schemas, definitions or Definitions()) | {"records_builds": profile is not None}
-    profiles = [profile] if profile else [_duckdb_profile(database, schemas.marts, limit) for limit in MEMORY_LIMITS]
-    for number, each in enumerate(profiles, 1):
-        project, told = DbtProject(state=state or _state_beside(database), profile=each, variables=variables), Told()
+    projects = _projects(database, schemas, definitions, state, profile)
+    for number, project in enumerate(projects, 1):
+        told = Told()
         try:
             results = project.invoke([*_BUILD, *(["--full-refresh"] if full_refresh else [])], watch=told.note).results
             break
         except ModelsError as error:
-            if number == len(profiles) or _OUT_OF_MEMORY not in str(error):
+            if number == len(projects) or _OUT_OF_MEMORY not in str(error):
                 raise
             log.warning("the models did not fit into the memory; they are built again with %s", MEMORY_LIMITS[number])
     test_count = sum(result.node.resource_type == "test" for result in results)
@@ -96,6 +96,34 @@ def build_models(
     build = Build(time.perf_counter() - started, len(results) - test_count, test_count, seconds, renewal)
     log.info("Built %d models, %d tests passed, %.1f s", build.model_count, build.test_count, build.seconds)
     return build
+
+
+def reading_ahead(
+    database: Path,
+    *,
+    schemas: Schemas,
+    definitions: Definitions,
+    state: Path,
+    profile: Mapping[str, Any] | None,
+) -> AbstractContextManager[None]:
+    """While this is open, let another process read the project for a build that comes; arguments as of `build_models`.
+
+    The build must begin before this is closed.
+    """
+    return _projects(database, schemas, definitions, state, profile)[0].reading_ahead()
+
+
+def _projects(
+    database: Path,
+    schemas: Schemas,
+    definitions: Definitions | None,
+    state: Path | None,
+    profile: Mapping[str, Any] | None,
+) -> list[DbtProject]:
+    """The project to build, and what to try where its queries do not fit into the memory."""
+    variables = variables_of(schemas, definitions or Definitions()) | {"records_builds": profile is not None}
+    profiles = [profile] if profile else [_duckdb_profile(database, schemas.marts, limit) for limit in MEMORY_LIMITS]
+    return [DbtProject(state or _state_beside(database), each, variables) for each in profiles]
 
 
 def variables_of(schemas: Schemas, definitions: Definitions) -> dict[str, Any]:

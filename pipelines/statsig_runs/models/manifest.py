@@ -22,7 +22,8 @@ from statsig_runs.kept import keep, read_kept
 _READ_BY_DBT: Final = Path("target", "partial_parse.msgpack")
 """Where dbt leaves the manifest after it has read a project, below its state folder."""
 
-_KEPT: Final = "manifest"
+KEPT: Final = Path("manifest")
+"""Where the manifest is kept, below that folder."""
 
 log = logging.getLogger(__name__)
 
@@ -41,9 +42,14 @@ def key_of(project: Path, profile: Mapping[str, Any], variables: Mapping[str, An
     return hashlib.sha256(json.dumps(made_of, sort_keys=True, default=str).encode()).hexdigest()
 
 
+def is_kept(state: Path, key: str) -> bool:
+    """Whether a manifest is kept in this folder for this key."""
+    return read_kept(state / KEPT, key) is not None
+
+
 def read_manifest(state: Path, key: str) -> Any | None:
     """The manifest that was kept in this folder for this key; None if there is none, or not a whole one."""
-    content = read_kept(state / _KEPT, key)
+    content = read_kept(state / KEPT, key)
     if content is None:
         return None
     from dbt.contracts.graph.manifest import Manifest
@@ -62,7 +68,7 @@ def keep_manifest(state: Path, key: str) -> None:
     except OSError as error:
         log.debug("dbt's manifest is not kept: %s", error)
         return
-    keep(state / _KEPT, key, content)
+    keep(state / KEPT, key, content)
 
 
 @cache

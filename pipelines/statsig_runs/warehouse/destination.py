@@ -26,8 +26,8 @@ class Destination:
         name: what `--destination` calls it.
         place: where that is, for people; no secret.
         loader: makes what loads into a project's raw schema; the path is the folder of its working files.
-        modelling: gives the dbt output, and keeps the engine that models it while it is open; None stands for the
-            DuckDB file, whose output the models know.
+        profile: gives the dbt output; None stands for the DuckDB file, whose output the models know.
+        modelling: while it is open, dbt can model there.
         locked: holds the lock that the place itself has for a project, where it has one.
         is_renewable: whether marts can be brought up to a later fetch over dlt's connection: in one transaction, under
             the names that they have for dbt.
@@ -39,7 +39,8 @@ class Destination:
     name: str
     place: str
     loader: Callable[[Schemas, Path], Loader] = field(repr=False)
-    modelling: Callable[[Schemas], AbstractContextManager[Mapping[str, Any] | None]] = field(repr=False)
+    profile: Callable[[Schemas], Mapping[str, Any] | None] = field(default=lambda _: None, repr=False)
+    modelling: Callable[[Schemas], AbstractContextManager[None]] = field(default=lambda _: nullcontext(), repr=False)
     locked: Callable[[Schemas], AbstractContextManager[None]] = field(default=lambda _: nullcontext(), repr=False)
     is_renewable: bool = False
     tidy: Callable[[Loader, timedelta], None] | None = field(default=None, repr=False)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
@@ -83,12 +83,10 @@ def open_destination(name: str, database: Path) -> Destination:
         raise ConfigurationError(f"There is no destination {name!r}. Choose one of: {', '.join(NAMES)}.")
     _require_packages(name, engine.modules)
     config, factory = _resolve(name)
-    place, profile = engine.describe(config)
+    place, output = engine.describe(config)
 
-    @contextmanager
-    def modelling(schemas: Schemas) -> Iterator[Mapping[str, Any]]:
-        with engine.building(config):
-            yield {"schema": schemas.marts, "threads": engine.threads, **profile}
+    def profile(schemas: Schemas) -> Mapping[str, Any]:
+        return {"schema": schemas.marts, "threads": engine.threads, **output}
 
     def locked(schemas: Schemas) -> AbstractContextManager[None]:
         match engine.lock_at(config):
@@ -103,11 +101,12 @@ def open_destination(name: str, database: Path) -> Destination:
         name,
         place,
         _sql_loader(factory),
-        modelling,
+        profile,
+        lambda _: engine.building(config),
         locked,
         is_renewable=engine.is_renewable,
         tidy=engine.tidy,
-        secrets=_secrets_of(profile),
+        secrets=_secrets_of(output),
     )
 
 
@@ -121,7 +120,7 @@ def _own_file(database: Path) -> Destination:
         credentials = DuckDbCredentials(str(database), global_config=_OWN_FILE | _TABLES_ONLY)
         return _sql_loader(_merging_at_once(dlt.destinations.duckdb, credentials))(schemas, state)
 
-    return Destination("duckdb", str(database), load, lambda _: nullcontext(), is_renewable=True, file=database)
+    return Destination("duckdb", str(database), load, is_renewable=True, file=database)
 
 
 def _lake() -> Destination:
@@ -135,7 +134,12 @@ def _lake() -> Destination:
         factory = dlt.destinations.filesystem(bucket_url=config.bucket_url, credentials=config.credentials)
         return LakeLoader(factory, schemas, state, lake)
 
-    def modelling(schemas: Schemas) -> AbstractContextManager[Mapping[str, Any]]:
+    def profile(schemas: Schemas) -> Mapping[str, Any]:
+        from statsig_runs.warehouse.sail import profile
+
+        return profile(schemas)
+
+    def modelling(schemas: Schemas) -> AbstractContextManager[None]:
         from statsig_runs.warehouse.sail import modelling
 
         return modelling(lake, schemas)
@@ -145,7 +149,7 @@ def _lake() -> Destination:
 
         tidy_delta(lake, loader.schemas, keep)
 
-    return Destination("filesystem", f"the lake in {lake.address}", load, modelling, tidy=tidy)
+    return Destination("filesystem", f"the lake in {lake.address}", load, profile, modelling, tidy=tidy)
 
 
 def resolve_lake() -> tuple[Lake, Any]:

@@ -30,8 +30,8 @@ _WITHOUT_DELTA: Final = (
 
 
 @contextmanager
-def modelling(lake: Lake, schemas: Schemas) -> Iterator[dict[str, Any]]:
-    """Open a Sail session that knows the lake's tables, and give the dbt output that uses it.
+def modelling(lake: Lake, schemas: Schemas) -> Iterator[None]:
+    """Open a Sail session that knows the lake's tables.
 
     Sail runs inside this process, on all cores. With SAIL_MODE=local-cluster it runs as a driver and workers. Where
     SPARK_REMOTE holds the address of a server, that server is used; it has its own credentials for a bucket.
@@ -49,16 +49,21 @@ def modelling(lake: Lake, schemas: Schemas) -> Iterator[dict[str, Any]]:
         session = SparkSession.builder.config("spark.sql.session.timeZone", "UTC").getOrCreate()
         try:
             _name_tables(session, lake, schemas)
-            yield {
-                "type": "spark",
-                "method": "session",
-                "host": "none",
-                "schema": schemas.marts,
-                "threads": 1,  # one model at a time uses all cores
-                "server_side_parameters": {"spark.sql.session.timeZone": "UTC"},
-            }
+            yield
         finally:
             session.stop()
+
+
+def profile(schemas: Schemas) -> dict[str, Any]:
+    """The dbt output that uses the session of `modelling`."""
+    return {
+        "type": "spark",
+        "method": "session",
+        "host": "none",
+        "schema": schemas.marts,
+        "threads": 1,  # one model at a time uses all cores
+        "server_side_parameters": {"spark.sql.session.timeZone": "UTC"},
+    }
 
 
 def _name_tables(session: SparkSession, lake: Lake, schemas: Schemas) -> None:
