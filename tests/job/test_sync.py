@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,10 +13,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from statsig_runs.cli import cli
-from statsig_runs.job import sync
+from statsig_runs.job import refresh, sync
+from statsig_runs.models import read_models
 from statsig_runs.simulator import API_KEY, STATUS_PATH, Simulator
 from statsig_runs.simulator.sample_runs import generate_runs
 from statsig_runs.warehouse.known import Known
+from statsig_runs.warehouse.loader import Loader
 
 NOON = datetime(2024, 3, 14, 12, tzinfo=UTC)
 Sync = Callable[[], Result]
@@ -84,6 +87,39 @@ def test_an_error_before_the_first_request_leaves_a_summary_too(
     summary = json.loads(run_sync().stdout)
     assert (summary["exit_code"], summary["requests"]) == (2, 0)
     assert "No Console API key is set" in summary["error"]
+
+
+def test_the_models_are_read_while_the_api_is_and_before_anything_is_loaded(
+    run_sync: Sync, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    load = Loader.load
+
+    def note_reading(**named: Any) -> None:
+        told.append("reading")
+        read_models(**named)
+        told.append("read by " + threading.current_thread().name)
+
+    def note_load(loader: Loader, *arguments: Any, **named: Any) -> Any:
+        told.append("loading")
+        return load(loader, *arguments, **named)
+
+    monkeypatch.setattr(refresh, "read_models", note_reading)
+    monkeypatch.setattr(Loader, "load", note_load)
+    done = run_sync()
+    assert (done.exit_code, json.loads(done.stdout)["new"]) == (0, 30)
+    assert told == ["reading", "read by read ahead", *["loading"] * 3]
+
+
+def test_an_api_that_refuses_the_key_is_told_without_a_wait_for_the_models(
+    run_sync: Sync, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(refresh, "read_models", lambda **_: told.append("reading"))
+    monkeypatch.setenv("STATSIG_API_KEY", "console-wrong")
+    summary = json.loads(run_sync().stdout)
+    assert (summary["exit_code"], summary["model_seconds"]) == (3, None)
+    assert told == []
 
 
 def test_an_api_without_the_ingestion_status_is_told_once_and_hampers_nothing(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +12,10 @@ from statsig_runs.errors import as_told
 from statsig_runs.models import (
     Build,
     Definitions,
+    ReadAhead,
     build_models,
     keep_renewal,
-    reading_ahead,
+    read_models,
     renew,
     take_renewal,
     variables_of,
@@ -40,14 +41,12 @@ def take_last_build(warehouse: Warehouse, settings: Settings) -> Renewal | None:
     return renewal if warehouse.destination.is_renewable else None
 
 
-def reading_models(
-    warehouse: Warehouse, settings: Settings, last_build: Renewal | None = None
-) -> AbstractContextManager[None]:
-    """For what is fetched and loaded before a build: dbt's project is read meanwhile.
+def read_ahead(warehouse: Warehouse, settings: Settings, last_build: Renewal | None) -> ReadAhead:
+    """For dbt to read its project while the API is waited for; nothing where the last build may be renewed without it.
 
-    Where the last build can be renewed there may be no other, so nothing is read for it.
+    It must have finished before anything is loaded: dlt imports what it needs for that then.
     """
-    return nullcontext() if last_build else reading_ahead(**_arguments(warehouse, settings))
+    return ReadAhead(None if last_build else partial(read_models, **_arguments(warehouse, settings)))
 
 
 def build(warehouse: Warehouse, settings: Settings, *, full_refresh: bool = False) -> Build:
@@ -105,15 +104,17 @@ def finish(
     watch: Watch,
     *,
     last_build: Renewal | None = None,
+    waited: float = 0.0,
     full_refresh: bool = False,
 ) -> None:
     """Record a load, then model and publish it. What fails is the summary's error, if it has none yet.
 
-    `last_build` is what the last one left: where little has changed since, dbt does not run.
+    `last_build` is what the last one left: where little has changed since, dbt does not run. `waited` is how long the
+    models have taken already, in seconds.
     """
     try:
         loader.record(summary.to_load())
-        with summary.timed("model_seconds"):
+        with summary.timed("model_seconds", waited):
             if not last_build or not _renew(warehouse, loader, settings, last_build):
                 watch.step("building the models")
                 last_build = build(warehouse, settings, full_refresh=full_refresh).renewal

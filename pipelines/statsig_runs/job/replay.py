@@ -17,7 +17,7 @@ from statsig_runs.contract import AcceptedRun, MissingRun, RejectedRun, read_run
 from statsig_runs.errors import ConfigurationError, StorageError
 from statsig_runs.job.archive import DAMAGES, WANTED, Payload, StatusPayload, open_archive, read_archive
 from statsig_runs.job.messages import read_again, read_news
-from statsig_runs.job.refresh import finish, reading_models, take_last_build
+from statsig_runs.job.refresh import finish, take_last_build
 from statsig_runs.job.summary import Summary
 from statsig_runs.source import BATCH_SIZE
 
@@ -55,10 +55,9 @@ def run_replay(
     with warehouse.writing() as loader:
         take_last_build(warehouse, settings)  # should this one be killed, the next sync builds
         watch.step("replaying")
-        with reading_models(warehouse, settings):
-            with summary.timed("load_seconds"):
-                rebuild(loader, settings, summary, watch, archive, fetched_at)
-            finish(warehouse, loader, settings, summary, watch, full_refresh=True)
+        with summary.timed("load_seconds"):
+            rebuild(loader, settings, summary, watch, archive, fetched_at)
+        finish(warehouse, loader, settings, summary, watch, full_refresh=True)
     summary.seconds = time.monotonic() - started
     return summary
 

@@ -117,11 +117,11 @@ class Summary:
         }
 
     @contextmanager
-    def timed(self, name: str) -> Iterator[None]:
-        """Add the time of what is inside to one of the `*_seconds`, unless it fails."""
+    def timed(self, name: str, before: float = 0.0) -> Iterator[None]:
+        """Add the time of what is inside, and that before it, to one of the `*_seconds`, unless it fails."""
         started = time.monotonic()
         yield
-        setattr(self, name, (getattr(self, name) or 0.0) + time.monotonic() - started)
+        setattr(self, name, (getattr(self, name) or 0.0) + before + time.monotonic() - started)
 
 
 def print_summary(summary: Summary, warehouse: Warehouse, *, as_json: bool) -> None:

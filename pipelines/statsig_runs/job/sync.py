@@ -18,7 +18,7 @@ from statsig_runs.errors import ApiError, NotAuthorisedError, StorageError, as_t
 from statsig_runs.fetch import Fetch, Request, Unread
 from statsig_runs.job.clock import mend_clock
 from statsig_runs.job.messages import ask_for_messages, count_message, without_known
-from statsig_runs.job.refresh import finish, reading_models, take_last_build
+from statsig_runs.job.refresh import finish, read_ahead, take_last_build
 from statsig_runs.job.summary import Summary
 from statsig_runs.source import BATCH_SIZE
 from statsig_runs.status_messages import Message
@@ -26,6 +26,7 @@ from statsig_runs.status_messages import Message
 if TYPE_CHECKING:
     from statsig_runs.job.messages import MessageFetch
     from statsig_runs.job.progress import Watch
+    from statsig_runs.models import ReadAhead
     from statsig_runs.plan import KnownRun
     from statsig_runs.settings import Settings
     from statsig_runs.warehouse import Warehouse
@@ -65,19 +66,25 @@ def run_sync(warehouse: Warehouse, settings: Settings, request: Request, watch: 
             on_wait=watch.waiting,
             max_requests=request.max_requests,
         )
-        with reading_models(warehouse, settings, last_build):
-            with api, loader.connected():
-                mend_clock(loader, summary.started_at)
-                _fetch_and_load(api, loader, settings, request, summary, watch)
-            is_refused = isinstance(summary.error, StorageError)  # the next sync models what was loaded before
-            if not is_refused and (summary.loaded or not summary.error):
-                finish(warehouse, loader, settings, summary, watch, last_build=last_build)
+        models = read_ahead(warehouse, settings, last_build)
+        with api, loader.connected():
+            mend_clock(loader, summary.started_at)
+            _fetch_and_load(api, loader, settings, request, summary, watch, models)
+        is_refused = isinstance(summary.error, StorageError)  # the next sync models what was loaded before
+        if not is_refused and (summary.loaded or not summary.error):
+            finish(warehouse, loader, settings, summary, watch, last_build=last_build, waited=models.waited)
     summary.seconds = time.monotonic() - started
     return summary
 
 
 def _fetch_and_load(
-    api: ConsoleApi, loader: Loader, settings: Settings, request: Request, summary: Summary, watch: Watch
+    api: ConsoleApi,
+    loader: Loader,
+    settings: Settings,
+    request: Request,
+    summary: Summary,
+    watch: Watch,
+    models: ReadAhead,
 ) -> None:
     started = time.monotonic()
     now = summary.started_at
@@ -98,7 +105,9 @@ def _fetch_and_load(
     )
     asked = ask_for_messages(api, loader, settings, now=now, full=request.full)
     try:
-        for fetched in _batches(fetch, asked.values() if request.is_status_wanted else (), summary, watch):
+        outcomes = _everything(fetch, asked.values() if request.is_status_wanted else (), models)
+        for fetched in _batches(outcomes, fetch, summary, watch):
+            models.finish()
             batch = without_known(fetched, loader)
             accepted = [outcome.run_id for outcome in batch if isinstance(outcome, AcceptedRun)]
             known = loader.known.runs(accepted, now=now, settle_days=days)
@@ -118,11 +127,15 @@ def _fetch_and_load(
     finally:
         summary.requests, summary.retries = api.usage.requests, api.usage.retries
         summary.rate_limited = api.usage.rate_limited
-        summary.fetch_seconds = time.monotonic() - started - summary.load_seconds
+        summary.fetch_seconds = time.monotonic() - started - summary.load_seconds - models.waited
+    models.finish()  # where an error kept all from being loaded
 
 
-def _everything(fetch: Fetch, beside: Collection[MessageFetch]) -> Iterator[Outcome | Message | Unread]:
+def _everything(
+    fetch: Fetch, beside: Collection[MessageFetch], models: ReadAhead
+) -> Iterator[Outcome | Message | Unread]:
     for outcome in fetch:
+        models.begin()  # the API answers, so there will be a build
         for each in beside:
             each.note(outcome)
         yield outcome
@@ -133,7 +146,7 @@ def _everything(fetch: Fetch, beside: Collection[MessageFetch]) -> Iterator[Outc
 
 
 def _batches(
-    fetch: Fetch, beside: Collection[MessageFetch], summary: Summary, watch: Watch
+    outcomes: Iterator[Outcome | Message | Unread], fetch: Fetch, summary: Summary, watch: Watch
 ) -> Iterator[list[Outcome | Message]]:
     """Outcomes in batches to load; the last one comes even when it is empty, for its progress and for the tables."""
     batch: list[Outcome | Message] = []
@@ -142,7 +155,7 @@ def _batches(
     done = size = 0
     watch.step("fetching")
     try:
-        for outcome in _everything(fetch, beside):
+        for outcome in outcomes:
             if isinstance(outcome, Unread):
                 log.error("%s could not be read: %s", outcome.what, outcome.error)
                 summary.count(outcome)

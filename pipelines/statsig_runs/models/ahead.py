@@ -1,103 +1,51 @@
-"""Has the project read by a process of its own while something else is done: that takes dbt as long as a small build.
+"""A thread in which dbt reads its project while the API is waited for: with dbt's import, half of a small first build.
 
-The other process gets the data of a `DbtProject` without its secrets, writes to a folder of its own, and ends with
-this one at the latest. What it has read is taken over whole or not at all. Knows neither dbt nor what is read.
+It does what the build would do first, so nothing is done twice, and a machine with one core loses nothing. Knows
+neither dbt nor the API.
 """
 
 from __future__ import annotations
 
-import json
 import logging
-import os
-import shutil
-import subprocess
-import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, Final
-
-_FOLDER: Final = "ahead"
-_PROGRAM: Final = "from statsig_runs.models.dbt_project import read_for_parent; read_for_parent()"
-_running: dict[Path, subprocess.Popen[str]] = {}
+import time
+from collections.abc import Callable
 
 log = logging.getLogger(__name__)
 
 
-@contextmanager
-def another_process(state: Path, call: Mapping[str, Any]) -> Iterator[None]:
-    """Let another process work while this is open; where none can be started, nothing is read ahead.
+class ReadAhead:
+    """What is read in a thread, from `begin` to `finish`, each of which may be called again.
 
     Args:
-        state: the folder of dbt's working files; no other process may use it meanwhile.
-        call: what the other process reads on its stdin, beside its own `state`.
+        read: what the thread does; None where nothing is to be read. What it raises is only logged: the build will
+            meet it as well, and tell it.
+
+    Attributes:
+        waited: how long `finish` took, in seconds.
     """
-    folder = state / _FOLDER
-    try:
-        shutil.rmtree(folder, ignore_errors=True)  # of a process that was killed
-        folder.mkdir(parents=True)
-        process = _start({**call, "state": str(folder.absolute())})
-    except OSError as error:
-        log.debug("nothing is read ahead: %s", error)
-        yield
-        return
-    _running[state] = process
-    try:
-        yield
-    finally:
-        _running.pop(state, None)
-        process.kill()
-        process.wait()
-        if process.stdin:
-            process.stdin.close()
-        shutil.rmtree(folder, ignore_errors=True)
 
+    def __init__(self, read: Callable[[], object] | None) -> None:
+        self._read = read
+        self._thread: threading.Thread | None = None
+        self.waited = 0.0
 
-def take_over(state: Path, files: Sequence[Path]) -> None:
-    """Wait for what is read ahead for this folder, and put its files in their place; nothing where nothing is read.
+    def begin(self) -> None:
+        """Start the thread; it does not keep the process from ending."""
+        if self._read and not self._thread:
+            self._thread = threading.Thread(target=self._run, name="read ahead", daemon=True)
+            self._thread.start()
 
-    Args:
-        state: as in `another_process`.
-        files: in the order in which they are to be moved, below `state`.
-    """
-    process = _running.pop(state, None)
-    if process is None or process.wait() != 0:
-        return
-    try:
-        for file in files:
-            (state / file).parent.mkdir(exist_ok=True)
-            (state / _FOLDER / file).replace(state / file)
-    except OSError as error:
-        log.debug("what was read ahead is not used: %s", error)
+    def finish(self) -> None:
+        """Wait until the thread has ended, if it was started."""
+        if self._thread:
+            started = time.monotonic()
+            self._thread.join()
+            self.waited += time.monotonic() - started
 
-
-def receive_call() -> dict[str, Any]:
-    """In the other process: what to do. From now on it ends as soon as the one that started it does."""
-    call: dict[str, Any] = json.loads(sys.stdin.readline())
-
-    def end_with_parent() -> None:
-        sys.stdin.read()
-        os._exit(1)
-
-    threading.Thread(target=end_with_parent, daemon=True).start()
-    return call
-
-
-def _start(call: Mapping[str, Any]) -> subprocess.Popen[str]:
-    process = subprocess.Popen(  # noqa: S603  a command of ours; -P: no module of the working folder is taken for one
-        [sys.executable, "-P", "-c", _PROGRAM],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    try:
-        if process.stdin:
-            process.stdin.write(json.dumps(call) + "\n")
-            process.stdin.flush()
-    except OSError:
-        process.kill()
-        process.wait()
-        raise
-    return process
+    def _run(self) -> None:
+        try:
+            if self._read:
+                self._read()
+        except Exception:
+            log.debug("the project was not read ahead", exc_info=True)

@@ -10,7 +10,6 @@ import re
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -98,19 +97,21 @@ def build_models(
     return build
 
 
-def reading_ahead(
+def read_models(
     database: Path,
     *,
     schemas: Schemas,
     definitions: Definitions,
     state: Path,
     profile: Mapping[str, Any] | None,
-) -> AbstractContextManager[None]:
-    """While this is open, let another process read the project for a build that comes; arguments as of `build_models`.
+) -> None:
+    """Read what `build_models` would read first, with the same arguments; the database is not opened.
 
-    The build must begin before this is closed.
+    Raises:
+        ModelsError: dbt could not read the project.
+        StorageError: the state folder could not be written.
     """
-    return _projects(database, schemas, definitions, state, profile)[0].reading_ahead()
+    _projects(database, schemas, definitions, state, profile)[0].read()
 
 
 def _projects(

@@ -12,7 +12,7 @@ import json
 import logging
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -21,8 +21,7 @@ from typing import Any, Final
 
 from statsig_runs.environment import environment
 from statsig_runs.errors import ModelsError, StorageError
-from statsig_runs.models.ahead import another_process, receive_call, take_over
-from statsig_runs.models.manifest import KEPT, is_kept, keep_manifest, key_of, read_manifest
+from statsig_runs.models.manifest import keep_manifest, key_of, read_manifest
 from statsig_runs.packaged import packaged
 from statsig_runs.whole_files import replacing
 
@@ -60,6 +59,17 @@ class DbtProject:
     profile: Mapping[str, Any]
     variables: Mapping[str, Any]
 
+    def read(self) -> None:
+        """Import dbt and let it read the project, which `invoke` then need not do; nothing is connected to.
+
+        Raises:
+            ModelsError: dbt could not read it.
+            StorageError: the state folder could not be written.
+        """
+        with environment(secrets_of(self.profile), without=_DBTS_OWN):
+            self._write_profile()
+            self._read_project()
+
     def invoke(
         self, command: Sequence[str], *, write_json: bool = False, watch: Callable[[Any], None] | None = None
     ) -> Any:
@@ -88,7 +98,6 @@ class DbtProject:
         from dbt.cli.main import dbtRunner
 
         if self.key not in _manifests:
-            take_over(self.state, (Path("target", "manifest.json"), KEPT))
             is_written = (self.target / "manifest.json").exists()
             manifest = read_manifest(self.state, self.key) if is_written else None
             if manifest is None:
@@ -98,13 +107,6 @@ class DbtProject:
                 keep_manifest(self.state, self.key)
             _manifests[self.key] = manifest
         return _manifests[self.key]
-
-    def reading_ahead(self) -> AbstractContextManager[None]:
-        """While this is open, let another process read the project for `invoke`, unless that was done before."""
-        if self.key in _manifests or is_kept(self.state, self.key):
-            return nullcontext()
-        profile = _replace_secrets(self.profile, lambda name, _: name)  # which are not needed to read it
-        return another_process(self.state, {"profile": profile, "variables": self.variables})
 
     def _write_results(self, results: Any) -> None:
         """Write what became of each model and test, also where some failed, for tools that watch dbt.
@@ -147,15 +149,6 @@ class DbtProject:
             (self.state / "profiles.yml").write_text(content, encoding="utf-8")
         except OSError as error:
             raise StorageError(f"dbt's folder {self.state} cannot be written: {error.strerror}.") from None
-
-
-def read_for_parent() -> None:
-    """Read and keep the project that another process of this program names on stdin."""
-    call = receive_call()
-    project = DbtProject(Path(call["state"]), call["profile"], call["variables"])
-    with environment({}, without=_DBTS_OWN):
-        project._write_profile()
-        project._read_project()
 
 
 def secrets_of(profile: Mapping[str, Any]) -> dict[str, str]:

@@ -22,8 +22,7 @@ from statsig_runs.kept import keep, read_kept
 _READ_BY_DBT: Final = Path("target", "partial_parse.msgpack")
 """Where dbt leaves the manifest after it has read a project, below its state folder."""
 
-KEPT: Final = Path("manifest")
-"""Where the manifest is kept, below that folder."""
+_KEPT: Final = "manifest"
 
 log = logging.getLogger(__name__)
 
@@ -42,14 +41,9 @@ def key_of(project: Path, profile: Mapping[str, Any], variables: Mapping[str, An
     return hashlib.sha256(json.dumps(made_of, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def is_kept(state: Path, key: str) -> bool:
-    """Whether a manifest is kept in this folder for this key."""
-    return read_kept(state / KEPT, key) is not None
-
-
 def read_manifest(state: Path, key: str) -> Any | None:
     """The manifest that was kept in this folder for this key; None if there is none, or not a whole one."""
-    content = read_kept(state / KEPT, key)
+    content = read_kept(state / _KEPT, key)
     if content is None:
         return None
     from dbt.contracts.graph.manifest import Manifest
@@ -68,7 +62,7 @@ def keep_manifest(state: Path, key: str) -> None:
     except OSError as error:
         log.debug("dbt's manifest is not kept: %s", error)
         return
-    keep(state / KEPT, key, content)
+    keep(state / _KEPT, key, content)
 
 
 @cache
