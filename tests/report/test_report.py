@@ -16,10 +16,10 @@ import pytest
 from statsig_runs.errors import ConfigurationError
 from statsig_runs.packaged import packaged
 from statsig_runs.readers.display import duration
-from statsig_runs.report import frames, page, summary, words, write_summary_png
-from statsig_runs.report.frames import Marts
+from statsig_runs.report import marts, page, summary, words, write_summary_png
 from statsig_runs.report.grid import build_grid, build_overdue, say_day
 from statsig_runs.report.headline import build_flight_sentence
+from statsig_runs.report.marts import Marts
 from statsig_runs.report.reported import Volumes, say_loads
 from statsig_runs.report.shares import build_shares
 from statsig_runs.report.timeline import build_timeline
@@ -305,7 +305,7 @@ def test_a_failed_runs_timeline_names_each_attempt(html):
 
 
 def test_a_run_in_progress_is_drawn_however_old_it_is(troubled, tmp_path, monkeypatch):
-    monkeypatch.setattr(frames, "LAST_RUNS", 4)
+    monkeypatch.setattr(marts, "LAST_RUNS", 4)
     html = write_page(troubled, tmp_path / "report.html").read_text()
     listed = html.split("<h3>The last 4 runs, and all that are in progress</h3>")[1].split("<h3>")[0]
     # two of the newest four are in progress, and two older ones
@@ -377,7 +377,7 @@ def test_what_was_loaded_again_is_counted_by_source(reported):
 
 def test_each_load_of_its_own_date_is_no_load_again():
     def loads(load_count, date_count):
-        return say_loads(Volumes(frames={}, more=0, loads=[], date_count=date_count, load_count=load_count))
+        return say_loads(Volumes(days={}, more=0, loads=[], date_count=date_count, load_count=load_count))
 
     assert loads(1, 1) == "1 load of 1 source and date: each was loaded once."
     assert loads(1_204, 12) == "1,204 loads of 12 sources and dates, 1,192 of them again."

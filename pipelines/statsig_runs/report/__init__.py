@@ -1,9 +1,10 @@
 """The page for people: one self-contained HTML file, and its summary as a picture, from the published marts.
 
-    frames    the marts as rows and frames      (knows SQL, no HTML)
+    marts     the marts as rows                 (knows SQL, no HTML)
     reported  what the ingestion status said of rows, loads and failed runs
     words     numbers, times and names as text  (knows neither)
     grid, timeline, charts                      the three kinds of figure
+    plot      a chart over days or weeks
     drawings  charts as SVG, kept for the next page
     headline                                    the second sentence
     page, summary                               put together, and written whole or not at all

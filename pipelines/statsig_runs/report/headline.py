@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from statsig_runs.report import words
-from statsig_runs.report.frames import Marts
+from statsig_runs.report.marts import Marts
 
 
 def build_flight_sentence(marts: Marts) -> str:

@@ -21,9 +21,9 @@ from statsig_runs.readers.published import Row
 from statsig_runs.readers.sentence import as_text, build_sentence, open_error, say_dates
 from statsig_runs.report import words
 from statsig_runs.report.drawings import Drawings
-from statsig_runs.report.frames import Marts, read_marts, read_timelines
 from statsig_runs.report.grid import build_grid, build_overdue, say_day
 from statsig_runs.report.headline import build_flight_sentence
+from statsig_runs.report.marts import Marts, read_marts, read_timelines
 from statsig_runs.report.reported import Volumes, read_messages, read_volumes, say_loads
 from statsig_runs.report.shares import build_shares
 from statsig_runs.report.timeline import build_timeline, group_rows
@@ -32,7 +32,7 @@ from statsig_runs.whole_files import write_whole
 if TYPE_CHECKING:
     import duckdb
 
-    from statsig_runs.report.charts import Draw
+    from statsig_runs.report.plot import Draw
 
 PAGE_BYTES: Final = 1_950_000
 """What the page may weigh; timelines of failed runs get what the rest leaves over, the newest first."""
@@ -123,15 +123,17 @@ def _day(marts: Marts) -> str:
 
 def _charts(marts: Marts, draw: Draw) -> dict[str, Any]:
     """Charts as a page wants them; nothing to draw before the first run."""
-    if marts.as_of is None or marts.outcomes.empty:
+    if marts.as_of is None or not marts.outcomes:
         return {"outcome_charts": [], "duration_charts": [], "more_stages": 0, "is_open": False}
     from statsig_runs.report import charts
 
-    present = [str(stage) for stage in marts.durations["stage"].unique()]
-    stages = sorted(present, key=lambda s: (STAGE_ORDER.index(s) if s in STAGE_ORDER else 9, s))[:STAGE_CHARTS]
+    of_stage: dict[str, list[Row]] = {}
+    for row in marts.durations:
+        of_stage.setdefault(row["stage"], []).append(row)
+    stages = sorted(of_stage, key=lambda s: (STAGE_ORDER.index(s) if s in STAGE_ORDER else 9, s))[:STAGE_CHARTS]
     durations = [
         charts.draw_duration(
-            marts.durations[marts.durations["stage"] == stage].copy(),
+            of_stage[stage],
             words.shorten(stage.capitalize(), 30) or "Whole run",
             draw,
             is_weekly=marts.is_weekly,
@@ -141,8 +143,8 @@ def _charts(marts: Marts, draw: Draw) -> dict[str, Any]:
     return {
         "outcome_charts": charts.draw_outcomes(marts.outcomes, draw, is_weekly=marts.is_weekly),
         "duration_charts": durations,
-        "more_stages": len(present) - len(stages),
-        "is_open": marts.as_of.date() < marts.outcomes["period"].max().date() + timedelta(7 if marts.is_weekly else 1),
+        "more_stages": len(of_stage) - len(stages),
+        "is_open": marts.as_of.date() < marts.outcomes[-1]["period"] + timedelta(7 if marts.is_weekly else 1),
     }
 
 
@@ -151,7 +153,7 @@ def _volumes(volumes: Volumes | None, draw: Draw) -> dict[str, Any]:
         return {"volumes": None}
     from statsig_runs.report import charts
 
-    drawn = [charts.draw_rows(frame, words.shorten(source, 40), draw) for source, frame in volumes.frames.items()]
+    drawn = [charts.draw_rows(days, words.shorten(source, 40), draw) for source, days in volumes.days.items()]
     return {"volumes": volumes, "volume_charts": drawn, "loads": say_loads(volumes)}
 
 

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Final
 
 import duckdb
-import pandas as pd
 
 from statsig_runs.readers.display import reason
 from statsig_runs.readers.published import Row, fetch_rows
 from statsig_runs.readers.sentence import say_dates
 from statsig_runs.report import words
-from statsig_runs.report.frames import AHEAD, Marts
 from statsig_runs.report.grid import NEWEST_DAYS
+from statsig_runs.report.marts import AHEAD, Marts
 
 SOURCES: Final = 12
 """Sources whose rows are drawn: those with a drop or an empty date, then those in worst health."""
@@ -32,12 +31,12 @@ ENDED_WITHIN: Final = 60
 class Volumes:
     """Rows and loads of the newest days.
 
-    `frames` has a frame for each source that is drawn, a row for each day of the same days: `period`, `rows`,
-    `expected`, `drop` and `empty` (0 or 1), `loads`. `more` counts the other sources. `loads` has a row for each
+    `days` has the same days for each source that is drawn, oldest first: `period`, `rows`, `expected`, `drop` and
+    `empty` (0 or 1), `loads`. `more` counts the other sources. `loads` has a row for each
     source that loaded a date again: `source`, `date_count`, `load_count`, `reload_count`, `most` and `most_date`.
     """
 
-    frames: dict[str, pd.DataFrame]
+    days: dict[str, list[Row]]
     more: int
     loads: list[Row]
     date_count: int
@@ -61,11 +60,11 @@ def read_volumes(con: duckdb.DuckDBPyConnection, marts: Marts) -> Volumes | None
     if not counted and not load_count:
         return None
     drawn = sorted(counted, key=lambda source: (not odd[source], known.get(source, len(known)), source))
-    days = pd.date_range(rows[0]["period"], rows[-1]["period"], name="period")
-    frames = {source: _frame(of_source[source], days) for source in drawn[:SOURCES]}
+    first, newest = rows[0]["period"], rows[-1]["period"]
+    days = {source: _every_day(of_source[source], first, newest) for source in drawn[:SOURCES]}
     return Volumes(
-        frames=frames,
-        more=len(drawn) - len(frames),
+        days=days,
+        more=len(drawn) - len(days),
         loads=sorted(filter(_is_reloaded, loads), key=lambda of: (-of["reload_count"], of["source"]))[:SOURCES],
         date_count=sum(of["date_count"] for of in loads),
         load_count=load_count,
@@ -99,10 +98,12 @@ def read_messages(con: duckdb.DuckDBPyConnection, runs: list[Row], year: int) ->
     return messages
 
 
-def _frame(rows: list[Row], days: pd.DatetimeIndex) -> pd.DataFrame:
-    frame = pd.DataFrame(rows).drop(columns="source").assign(period=lambda of: pd.to_datetime(of["period"]))
-    frame = frame.set_index("period").reindex(days).astype(float).reset_index()
-    return frame.fillna({"drop": 0, "empty": 0})
+def _every_day(rows: list[Row], first: date, last: date) -> list[Row]:
+    """The rows, and one for each day between that has none."""
+    known = {row["period"]: row for row in rows}
+    nothing = {"rows": None, "expected": None, "drop": 0, "empty": 0, "loads": None}
+    days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
+    return [known.get(day) or {"period": day, **nothing} for day in days]
 
 
 def _loads(source: str, rows: list[Row]) -> Row:
@@ -134,7 +135,7 @@ _VOLUMES: Final = """
     select
         source, date_stamp as period, case when row_count between 0 and 1e18 then row_count end as rows,
         expected_row_count as expected, coalesce(is_volume_drop and not is_empty, false)::int as drop,
-        is_empty::int as empty, load_count as loads
+        coalesce(is_empty, false)::int as empty, load_count as loads
     from fct_source_date_reports
     where date_stamp between ? and ?
     order by date_stamp, source

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 from statsig_runs.readers.display import wrap
 from statsig_runs.readers.sentence import NAMED, as_text, build_sentence
-from statsig_runs.report.frames import Marts, read_marts
 from statsig_runs.report.grid import LOOKS, NOTHING, look
 from statsig_runs.report.headline import build_flight_sentence
+from statsig_runs.report.marts import Marts, read_marts
 from statsig_runs.report.page import make_environment
 from statsig_runs.report.words import clean
 from statsig_runs.whole_files import write_whole

@@ -1,4 +1,4 @@
-"""The published marts as plain rows, and as frames for the charts. Knows SQL and no HTML.
+"""The published marts as plain rows. Knows SQL and no HTML.
 
 Reads only the marts of one schema, as they stand; defines nothing that a mart defines. Sums over triggers and weeks are
 made of the marts' own counts.
@@ -11,7 +11,6 @@ from datetime import date, datetime, timedelta
 from typing import Final
 
 import duckdb
-import pandas as pd
 
 from statsig_runs.readers.health import read_in_flight, read_sources
 from statsig_runs.readers.published import Row, fetch_rows, newest_fetch
@@ -50,8 +49,8 @@ class Marts:
     failed_count: int = 0
     findings: list[Row] = field(default_factory=list)
     is_weekly: bool = False
-    outcomes: pd.DataFrame = field(default_factory=pd.DataFrame)
-    durations: pd.DataFrame = field(default_factory=pd.DataFrame)
+    outcomes: list[Row] = field(default_factory=list)
+    durations: list[Row] = field(default_factory=list)
     stage_medians: list[Row] = field(default_factory=list)
 
 
@@ -60,7 +59,7 @@ def read_marts(con: duckdb.DuckDBPyConnection, *, with_details: bool = True) -> 
 
     Args:
         con: of `readers.published.reading`.
-        with_details: read the rows and frames of the lower half of the page too.
+        with_details: read the rows of the lower half of the page too.
     """
     [(schema,)] = con.execute("select current_schema()").fetchall()
     as_of = newest_fetch(con)
@@ -110,10 +109,9 @@ def read_timelines(con: duckdb.DuckDBPyConnection, run_ids: list[str]) -> tuple[
 def _read_details(con: duckdb.DuckDBPyConnection, marts: Marts, since: date) -> None:
     period = "date_trunc('week', {})::date" if marts.is_weekly else "{}"
     created = period.format("created_date")
-    marts.outcomes = con.execute(_OUTCOMES.format(period=created, can_be=_CAN_BE), [since]).df()
-    marts.durations = con.execute(
-        _DURATIONS.format(period=period.format("runs.created_date"), can_be=_CAN_BE), [since]
-    ).df()
+    marts.outcomes = fetch_rows(con, _OUTCOMES.format(period=created, can_be=_CAN_BE), [since])
+    durations = _DURATIONS.format(period=period.format("runs.created_date"), can_be=_CAN_BE)
+    marts.durations = fetch_rows(con, durations, [since])
     marts.slowest = fetch_rows(
         con,
         """select * from fct_runs where created_date >= ? and total_seconds is not null
