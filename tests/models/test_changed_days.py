@@ -78,7 +78,7 @@ def test_the_steps_of_the_last_build_make_the_days_that_changed(
 
 
 @pytest.mark.parametrize("story", LEAVING, indirect=True)
-@pytest.mark.parametrize("last", ["agg_daily", "agg_source_daily"])
+@pytest.mark.parametrize("last", ["agg_daily", "agg_source_daily", "agg_stage_daily"])
 def test_a_build_makes_the_days_that_one_left_which_came_to_a_mart_and_no_further(
     story: tuple[Path, generated_runs.World], last: str
 ) -> None:

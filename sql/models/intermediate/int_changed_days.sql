@@ -3,11 +3,9 @@
 {#- As of the last build; none of them where all days are made. -#}
 {%- set daily = none if makes_all_days() else modelled('agg_daily') -%}
 {%- set source_daily = none if makes_all_days() else modelled('agg_source_daily') -%}
-{%- set stage_daily = none if makes_all_days() else modelled('agg_stage_daily') -%}
 
-{#- named here, so that dbt knows of both while it reads the project -#}
-{%- set judged = ref('int_judged_runs') -%}
-{%- set run_stages = ref('fct_run_stages') %}
+{#- named here, so that dbt knows of it while it reads the project -#}
+{%- set judged = ref('int_judged_runs') %}
 
 with created_at_odd_times as (
 
@@ -54,7 +52,7 @@ days_of_buckets as (
 
 ),
 
-{% if daily and source_daily and stage_daily %}
+{% if daily and source_daily %}
 
 judged_runs as (
 
@@ -104,18 +102,6 @@ rows_of_buckets as (
 
 ),
 
-rows_of_stages as (
-
-    select
-        runs.created_date,
-        stages.stage,
-        count(*) as run_count
-    from {{ run_stages }} as stages
-    inner join {{ ref('fct_runs') }} as runs on stages.run_id = runs.run_id
-    group by runs.created_date, stages.stage
-
-),
-
 totals as (
 
     select sum(run_count) as run_count from run_counts
@@ -148,8 +134,9 @@ changed as (
     union all
 
     -- A day of which a mart lacks a row, has one too many, or counts another number of what there is: a run was removed or
-    -- moved to another day, perhaps by a build that came to some of the marts; a trigger, a source or a stage is new; the
-    -- calendar moves on. A run that came in place of another is one of those above.
+    -- moved to another day, perhaps by a build that came to some of the marts; a trigger or a source is new; the calendar
+    -- moves on. A run that came in place of another is one of those above. The stages of a day are made before `agg_daily`,
+    -- so they are up to date where that is.
     select coalesce(rows_of_runs.created_date, daily.created_date) as created_date
     from rows_of_runs
     full outer join {{ daily }} as daily
@@ -167,16 +154,6 @@ changed as (
             rows_of_buckets.created_date = source_daily.created_date
             and rows_of_buckets.source = source_daily.source
     where coalesce(rows_of_buckets.bucket_count, -1) <> coalesce(source_daily.bucket_count, -1)
-
-    union all
-
-    select coalesce(rows_of_stages.created_date, stage_daily.created_date) as created_date
-    from rows_of_stages
-    full outer join {{ stage_daily }} as stage_daily
-        on
-            rows_of_stages.created_date = stage_daily.created_date
-            and rows_of_stages.stage = stage_daily.stage
-    where coalesce(rows_of_stages.run_count, -1) <> coalesce(stage_daily.run_count, -1)
 
     union all
 

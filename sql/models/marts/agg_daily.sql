@@ -1,5 +1,8 @@
 {{ config(schema=var('mart_schema'), **statsig_runs.by_changed_days()) }}
 
+-- what makes a day anew looks at this mart for that of the stages as well
+-- depends_on: {{ ref('agg_stage_daily') }}
+
 with changed_days as (
 
     select * from {{ ref('int_changed_days') }}
