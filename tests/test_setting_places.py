@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dlt.common.configuration.providers import environ as dlts_environment
@@ -103,6 +105,26 @@ def test_a_secret_may_be_a_file_that_a_container_is_given(
     assert load().api_key == "console-mounted"
     told = {each.name: each for each in tell_settings(load(), read_places())}["sources.statsig_runs.api_key"]
     assert (told.value, told.origin) == ("***", str(tmp_path / "secrets" / place))
+
+
+def test_a_folder_that_only_others_may_look_into_holds_no_setting(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, home: Path
+) -> None:
+    closed = (home / ".dlt", tmp_path / "secrets")
+
+    def refuse(path: Any, *arguments: Any, **named: Any) -> Any:
+        if isinstance(path, str | Path) and any(Path(path).is_relative_to(folder) for folder in closed):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return look(path, *arguments, **named)
+
+    look = os.stat
+    for folder in closed:
+        folder.mkdir()
+    monkeypatch.setattr(setting_places, "MOUNTED", str(tmp_path / "secrets"))
+    monkeypatch.setattr(dlts_environment, "SECRET_STORAGE_PATH", f"{tmp_path}/secrets/%s")
+    monkeypatch.setattr(os, "stat", refuse)
+    monkeypatch.setenv("SOURCES__STATSIG_RUNS__API_KEY", "console-variable")
+    assert load().api_key == "console-variable"
 
 
 def test_a_project_may_have_another_folder_and_another_name_for_it(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -49,7 +50,7 @@ class Places:
         `secrets.toml` and not in `config.toml`.
         """
         if is_secret and (mounted := _mounted(path)):
-            return mounted.read_text(encoding="utf-8").strip()
+            return mounted[1]
         if variable_of(path) in os.environ:
             return os.environ[variable_of(path)]
         for kind in _SECRET_FILES if is_secret else _FILES:
@@ -63,7 +64,7 @@ class Places:
     def origin(self, path: str, *, is_secret: bool) -> str | None:
         """What the value that counts stands in: `environment VARIABLE`, a file, `default`; None where there is none."""
         if is_secret and (mounted := _mounted(path)):
-            return str(mounted)
+            return mounted[0]
         if variable_of(path) in os.environ:
             return f"environment {variable_of(path)}"
         for file, content in self.files:
@@ -90,7 +91,7 @@ def at(content: Any, path: str) -> Any:
 
 def _read_files() -> Iterator[tuple[Path, dict[str, Any]]]:
     for file in (folder / name for name in _FILES for folder in _folders()):
-        if not file.is_file():
+        if not os.path.isfile(file):  # noqa: PTH113  in a folder that may not be looked into, Path.is_file() raises
             continue
         try:
             yield file, tomllib.loads(file.read_text(encoding="utf-8"))
@@ -110,13 +111,16 @@ def _folders() -> list[Path]:
         return [own]  # dlt would take one that everybody may write to
     shared = os.environ.get("XDG_DATA_HOME")
     users = Path(home, name)
-    return [own, Path(shared, "dlt") if shared is not None and not users.is_dir() else users]
+    return [own, Path(shared, "dlt") if shared is not None and not os.path.isdir(users) else users]  # noqa: PTH112
 
 
-def _mounted(path: str) -> Path | None:
-    """The file of a secret that a container is given; Kubernetes puts it into a folder of the same name."""
+def _mounted(path: str) -> tuple[str, str] | None:
+    """A secret that a container is given, with its file; Kubernetes puts that into a folder of the same name."""
     name = variable_of(path).lower().replace("_", "-")
-    return next((file for file in (Path(MOUNTED, name, name), Path(MOUNTED, name)) if file.is_file()), None)
+    for file in (Path(MOUNTED, name, name), Path(MOUNTED, name)):
+        with suppress(OSError):  # there is none, or it is somebody else's
+            return str(file), file.read_text(encoding="utf-8").strip()
+    return None
 
 
 def _merged(strong: Any, weak: Any) -> Any:

@@ -134,8 +134,8 @@ def load_settings(look_up: LookUp | None = None, **overrides: Any) -> Settings:
     Raises:
         ConfigurationError: a value has the wrong type, or a `.dlt` file cannot be read.
     """
-    look_up = look_up or _ask_dlt
     try:
+        look_up = look_up or _look_up_of_dlt()
         values = {name: _read(look_up, name, kind, overrides.get(name)) for name, kind in _types(Settings).items()}
         checks = {name: _read(look_up, f"checks.{name}", kind) for name, kind in _types(Checks).items()}
         checks["sources"] = _read_sources(look_up)
@@ -209,11 +209,11 @@ SETTINGS: Final = frozenset(
 """Every setting by its whole name."""
 
 
-def _ask_dlt(path: str, is_secret: bool) -> Any:
+def _look_up_of_dlt() -> LookUp:
     prepare_dlt()
     import dlt
 
-    return (dlt.secrets if is_secret else dlt.config).get(path)
+    return lambda path, is_secret: (dlt.secrets if is_secret else dlt.config).get(path)
 
 
 def _read(look_up: LookUp, name: str, kind: Any, override: Any = None) -> Any:
