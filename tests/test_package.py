@@ -34,6 +34,7 @@ ROOMS = [
     },
     {"contract", "kept", "listing", "origin"},
     {"api", "logs", "models", "setting_places"},
+    {"dlt_start"},
     {"settings"},
     {"flatten", "pages", "readers"},
     {"fetch", "settings_explained"},

@@ -25,9 +25,10 @@ from dlt.common.configuration.providers.provider import ConfigProvider
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 from dlt.common.runtime.run_context import RunContext
 
+from statsig_runs.dlt_start import DEFAULTS, prepare_dlt
 from statsig_runs.errors import ConfigurationError
 from statsig_runs.setting_places import packaged_defaults
-from statsig_runs.settings import DEFAULTS, SETTINGS, in_one_line, prepare_dlt
+from statsig_runs.settings import SETTINGS, in_one_line
 from statsig_runs.warehouse.profiles import ENGINES
 
 _OF_DLT: Final = frozenset({"runtime.dlthub_telemetry"})

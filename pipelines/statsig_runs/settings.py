@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import tomllib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,16 +18,12 @@ from typing import Any, Final, get_origin, get_type_hints
 
 import msgspec
 
+from statsig_runs.dlt_start import ask_dlt, prepare_dlt
 from statsig_runs.errors import ConfigurationError
-from statsig_runs.setting_places import packaged_defaults
 
 SECTION: Final = "sources.statsig_runs"
-DEFAULTS: Final = "statsig-runs defaults"
-"""What dlt calls the provider of the package's own settings."""
 LookUp = Callable[[str, bool], Any]
 """From a setting's whole name, and whether it is a secret, to its value; None where it has none."""
-_TELEMETRY: Final = "RUNTIME__DLTHUB_TELEMETRY"
-_WHERE_SETTINGS_ARE: Final = frozenset({"DLT_PROJECT_DIR", "DLT_CONFIG_FOLDER"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,27 +98,6 @@ class Settings:
         )
 
 
-def prepare_dlt() -> None:
-    """Give dlt the package's defaults as its last resort; must run before dlt is imported elsewhere in the process."""
-    if _TELEMETRY not in os.environ and not _is_telemetry_configured():
-        os.environ[_TELEMETRY] = "false"  # dlt decides while it is imported, before a provider can be added
-    import dlt
-    from dlt.common.configuration.container import Container
-    from dlt.common.configuration.providers import CustomLoaderDocProvider
-    from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
-
-    if DEFAULTS not in [provider.name for provider in Container()[PluggableRunContext].providers.providers]:
-        dlt.config.register_provider(
-            CustomLoaderDocProvider(DEFAULTS, packaged_defaults, supports_secrets=False, locations=[])
-        )
-
-
-def forget_variables_of_dlt() -> None:
-    """Drop what dlt reads past its settings, some of it while it is imported: to be called before that."""
-    for name in [name for name in os.environ if name.startswith("DLT_") and name not in _WHERE_SETTINGS_ARE]:
-        del os.environ[name]
-
-
 def load_settings(look_up: LookUp | None = None, **overrides: Any) -> Settings:
     """Resolve all settings; an override that is None does not count.
 
@@ -135,7 +109,9 @@ def load_settings(look_up: LookUp | None = None, **overrides: Any) -> Settings:
         ConfigurationError: a value has the wrong type, or a `.dlt` file cannot be read.
     """
     try:
-        look_up = look_up or _look_up_of_dlt()
+        if look_up is None:
+            prepare_dlt()
+            look_up = ask_dlt
         values = {name: _read(look_up, name, kind, overrides.get(name)) for name, kind in _types(Settings).items()}
         checks = {name: _read(look_up, f"checks.{name}", kind) for name, kind in _types(Checks).items()}
         checks["sources"] = _read_sources(look_up)
@@ -209,13 +185,6 @@ SETTINGS: Final = frozenset(
 """Every setting by its whole name."""
 
 
-def _look_up_of_dlt() -> LookUp:
-    prepare_dlt()
-    import dlt
-
-    return lambda path, is_secret: (dlt.secrets if is_secret else dlt.config).get(path)
-
-
 def _read(look_up: LookUp, name: str, kind: Any, override: Any = None) -> Any:
     path, is_secret = full_name(name), name in SECRETS
     value = look_up(path, is_secret) if override is None else override
@@ -264,20 +233,6 @@ def _as_written(value: Any, kind: Any) -> Any:
     if kind in (str, str | None):
         return str(value) if isinstance(value, int | float) else value
     return value.strip() if isinstance(value, str) else value
-
-
-def _is_telemetry_configured() -> bool:
-    homes = [Path(os.environ.get("DLT_PROJECT_DIR", ".")) / ".dlt"]
-    with suppress(RuntimeError):  # a user without a home
-        homes.append(Path.home() / ".dlt")
-    for file in (home / name for home in homes for name in ("config.toml", "secrets.toml")):
-        try:
-            runtime = tomllib.loads(file.read_text(encoding="utf-8")).get("runtime", {})
-        except (OSError, ValueError):
-            continue  # absent, or malformed: dlt says so itself
-        if "dlthub_telemetry" in runtime:
-            return True
-    return False
 
 
 def in_one_line(error: BaseException) -> str:

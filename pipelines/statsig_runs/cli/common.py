@@ -42,8 +42,8 @@ def common(command: Callable[..., Any]) -> Callable[..., Any]:
     )
     @functools.wraps(command)
     def wrapped(*args: Any, log_level: str | None, log_format: str, **kwargs: Any) -> Any:
+        from statsig_runs.dlt_start import forget_variables_of_dlt
         from statsig_runs.logs import configure_logging
-        from statsig_runs.settings import forget_variables_of_dlt
 
         forget_variables_of_dlt()
         configure_logging(log_level, log_format)
