@@ -77,7 +77,9 @@ def main() -> None:
         }
         sync = [COMMAND, "sync", "--log-level", "error"]
         paced = environment | {"SOURCES__STATSIG_RUNS__RATE_LIMITS": options.pace}
-        measure(f"first sync, {options.runs:,} runs", [COMMAND, "sync", "--json"], folder, paced)
+        measure(
+            f"first sync, {options.runs:,} runs", [COMMAND, "sync", "--json", "--log-level", "error"], folder, paced
+        )
         young = sum(datetime.fromisoformat(run["createdAt"]) > now - timedelta(days=options.days) for run in runs)
         peer = [sys.executable, "-c", PEER, simulator.url, KEY, str(max(1, young // 10))]
         for _ in range(ROUNDS):
