@@ -135,7 +135,8 @@ def _everything(
     fetch: Fetch, beside: Collection[MessageFetch], models: ReadAhead
 ) -> Iterator[Outcome | Message | Unread]:
     for outcome in fetch:
-        models.begin()  # the API answers, so there will be a build
+        if not isinstance(outcome, Unread):
+            models.begin()  # the API answers, so there will be a build
         for each in beside:
             each.note(outcome)
         yield outcome
