@@ -31,6 +31,7 @@ MessageFetch = StatusFetch
 
 _STATE: Final = "status"
 """The name of its progress in the state that is committed with the data."""
+_TABLE: Final = "ingestion_status_messages"
 
 
 def ask_for_messages(
@@ -52,7 +53,7 @@ def ask_for_messages(
 def without_known(batch: list[Outcome | Message], loader: Loader) -> list[Outcome | Message]:
     """What is to be loaded of what a sync fetched: a message that is known stays as it was seen first."""
     hashes = {each.message_hash for each in batch if isinstance(each, Message)}
-    known = loader.known.message_times(hashes)
+    known = loader.known.message_times(_TABLE, hashes)
     return [each for each in batch if getattr(each, "message_hash", "") not in known]
 
 
@@ -69,18 +70,18 @@ def read_news(payloads: Iterable[StatusPayload], loader: Loader) -> list[Message
     first: dict[str, Message] = {}
     for each in sorted(messages, key=attrgetter("fetched_at")):
         first.setdefault(each.message_hash, each)
-    known = loader.known.message_times(first)
+    known = loader.known.message_times(_TABLE, first)
     return [each for name, each in first.items() if name not in known or each.fetched_at < known[name]]
 
 
 def read_again(loader: Loader, count: int) -> Iterator[Message]:
     """All messages that were loaded, from their payloads; asked for by `count`."""
-    return (read_message(payload, fetched_at=moment) for payload, moment in loader.known.messages(count))
+    return (read_message(payload, fetched_at=moment) for payload, moment in loader.known.messages(_TABLE, count))
 
 
 def messages_ahead(loader: Loader, now: datetime, horizon: datetime) -> list[Message]:
     """The messages that were fetched after `horizon`, as fetched `now`."""
-    return [read_message(payload, fetched_at=now) for payload in loader.known.messages_after(horizon)]
+    return [read_message(payload, fetched_at=now) for payload in loader.known.messages_after(_TABLE, horizon)]
 
 
 def mended_state(loader: Loader, now: datetime) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from statsig_runs.contract import MissingRun, RejectedRun
 from statsig_runs.moments import in_utc
 from statsig_runs.plan import KnownRun, is_settled
-from statsig_runs.tables import SYNC_LOADS
+from statsig_runs.tables import MESSAGE_TABLES, REFUSALS, SYNC_LOADS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,16 +32,6 @@ _PAYLOADS: Final = """
         from payloads where run_id in (select run_id from chosen)
     )
     select run_id, fetched_at, payload from numbered where recency = 1 order by run_id
-"""
-
-# the messages of the ingestion status, refused and read alike
-_MESSAGES: Final = """
-    select {columns} from (
-        select message_hash, fetched_at, payload from {raw}.rejected_status_messages
-        union all
-        select message_hash, first_fetched_at as fetched_at, payload from {raw}.ingestion_status_messages
-    ) as messages
-    where {condition}
 """
 
 # the payload that a run has now is the one that was fetched when the run was
@@ -142,19 +132,19 @@ class Known:
         ((oldest,),) = self._database.query(sql, [since]) or ((None,),)
         return in_utc(oldest) if oldest else None
 
-    def message_times(self, hashes: Collection[str]) -> dict[str, datetime]:
-        """When each of these messages of the ingestion status was fetched first, read or refused, by its hash."""
+    def message_times(self, table: str, hashes: Collection[str]) -> dict[str, datetime]:
+        """When each of these messages of a table was fetched first, read or refused, by its hash."""
         seen: dict[str, datetime] = {}
         for condition, part in _portions("message_hash", hashes):
-            rows = self._query_messages("message_hash, fetched_at", condition, part)
+            rows = self._query_messages(table, "message_hash, fetched_at", condition, part)
             seen |= {name: in_utc(fetched_at) for name, fetched_at in rows}
         return seen
 
-    def messages(self, count: int) -> Iterator[tuple[bytes, datetime]]:
-        """The payload of every message of the ingestion status, with the time of its first fetch; by `count`."""
+    def messages(self, table: str, count: int) -> Iterator[tuple[bytes, datetime]]:
+        """The payload of every message of a table, read or refused, with the time of its first fetch; by `count`."""
         last = ""
         condition = f"message_hash > %s order by message_hash limit {count}"
-        while rows := self._query_messages("message_hash, fetched_at, payload", condition, [last]):
+        while rows := self._query_messages(table, "message_hash, fetched_at, payload", condition, [last]):
             for last, fetched_at, payload in rows:  # noqa: B007  the last hash starts the next portion
                 yield payload.encode(), in_utc(fetched_at)
 
@@ -179,9 +169,10 @@ class Known:
         """  # noqa: S608
         return [RejectedRun(*row) for row in self._database.query(sql, [moment]) or ()]
 
-    def messages_after(self, moment: datetime) -> list[bytes]:
-        """The payloads of the messages of the ingestion status that were fetched first later."""
-        return [payload.encode() for (payload,) in self._query_messages("payload", "fetched_at > %s", [moment])]
+    def messages_after(self, table: str, moment: datetime) -> list[bytes]:
+        """The payloads of the messages of a table, read or refused, that were fetched first later."""
+        rows = self._query_messages(table, "payload", "fetched_at > %s", [moment])
+        return [payload.encode() for (payload,) in rows]
 
     def loads_after(self, moment: datetime) -> list[dict[str, Any]]:
         """The rows of `sync_loads` of loads that began or ended later, newest first."""
@@ -196,9 +187,16 @@ class Known:
     def _raw(self) -> str:
         return self._database.qualified(self._schemas.raw)
 
-    def _query_messages(self, columns: str, condition: str, parameters: Collection[Any]) -> Rows:
-        sql = _MESSAGES.format(raw=self._raw, columns=columns, condition=condition)
+    def _query_messages(self, table: str, columns: str, condition: str, parameters: Collection[Any]) -> Rows:
+        """Of `message_hash`, `fetched_at` and `payload` of what is in the table, and of what was refused of it."""
+        refused = [refused for refused, (accepted, _) in REFUSALS.items() if accepted == table]
+        union = " union all ".join(map(self._messages_of, [*refused, table]))
+        sql = f"select {columns} from ({union}) as messages where {condition}"  # noqa: S608  names of ours
         return self._database.query(sql, parameters) or []
+
+    def _messages_of(self, table: str) -> str:
+        moment = next(name for name in MESSAGE_TABLES[table].columns if name.endswith("fetched_at"))
+        return f"select message_hash, {moment} as fetched_at, payload from {self._raw}.{table}"  # noqa: S608
 
     def _query_runs(
         self, condition: str, parameters: Collection[Any], now: datetime, settle_days: float
