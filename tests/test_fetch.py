@@ -11,8 +11,9 @@ import pytest
 from statsig_runs.api import ConsoleApi
 from statsig_runs.contract import AcceptedRun, MissingRun, RejectedRun
 from statsig_runs.errors import ApiError, ApiRequestError, NotTheApiError
-from statsig_runs.fetch import Fetch, Request
+from statsig_runs.fetch import Fetch
 from statsig_runs.plan import KnownRun, Progress
+from statsig_runs.request import Request
 from statsig_runs.simulator import Faults, Reply, Simulator
 from statsig_runs.simulator.faults import reply_error
 from tests.support.fetches import KEY, NOW, Syncs, add_runs, run_of

@@ -32,7 +32,7 @@ ROOMS = [
         "tables",
         "whole_files",
     },
-    {"contract", "kept", "listing", "origin"},
+    {"contract", "kept", "listing", "origin", "request"},
     {"api", "logs", "models", "setting_places"},
     {"dlt_start"},
     {"settings"},

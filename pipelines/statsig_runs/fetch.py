@@ -22,17 +22,13 @@ from statsig_runs.errors import ApiError, ApiRequestError, NotAuthorisedError, R
 from statsig_runs.listing import Listing
 from statsig_runs.pages import BRIEFLY, Pages
 from statsig_runs.plan import KnownRun, ListedRun, Progress, is_plausible, reads
-from statsig_runs.redact import Redactor
+from statsig_runs.redact import payload_redactor
+from statsig_runs.request import Request
 
 log = logging.getLogger(__name__)
 
 _NOT_FOUND: Final = 404
 _UNREADABLE_IN_A_ROW: Final = 20  # runs; then reading by id ends for this time
-_TOO_FEW: Final = 3  # requests that are not worth dividing
-
-_SHORTEST_SECRET: Final = 8
-"""Characters. A shorter key is a word such as `test`, which local servers take for one. It is no secret, and it may
-stand in every payload, `latestStatus` for example: replacing it would spoil the data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,29 +40,6 @@ class Unread:
 
 
 Lookup = Callable[[Collection[str]], Mapping[str, KnownRun]]
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What one sync is asked to do.
-
-    `max_requests` counts every request, retries included. `is_status_wanted`: the ingestion status is asked for after
-    the runs.
-    """
-
-    run_ids: tuple[str, ...] = ()
-    discover: bool = True
-    full: bool = False
-    since: datetime | None = None
-    max_requests: int | None = None
-    is_status_wanted: bool = False
-
-    @property
-    def most_for_runs(self) -> int | None:
-        """How many requests runs may take: one is left for the ingestion status, unless there are very few."""
-        if self.max_requests is None or self.max_requests <= _TOO_FEW or not self.is_status_wanted:
-            return self.max_requests
-        return self.max_requests - 1
 
 
 class Fetch:
@@ -104,7 +77,7 @@ class Fetch:
         self._unsettled = unsettled
         self._redactor = payload_redactor(secret)
         self._brought: dict[str, str] = {}  # the hash of each run's payload, empty where there was none
-        self._most_for_pages, most_at_top = _share(request.most_for_runs, len(self._waiting), progress)
+        self._most_for_pages, most_at_top = request.most_for_pages(len(self._waiting), progress)
         self._is_turn_of_rest = progress.is_turn_of_rest and request.max_requests == 1
         self._listing = Listing(
             replace(progress, is_turn_of_rest=self._is_turn_of_rest),
@@ -265,11 +238,6 @@ class Fetch:
         return contract.read_run(self._redactor.scrub_payload(body), fetched_at=fetched_at, run_id=run_id)
 
 
-def payload_redactor(secret: str) -> Redactor:
-    """What takes the key out of payloads, if it is one."""
-    return Redactor([secret] if len(secret) >= _SHORTEST_SECRET else [])
-
-
 def fetch_everything(api: ConsoleApi, request: Request, *, secret: str) -> Iterator[Outcome]:
     """All that is requested, for pipelines without a state. What is unreadable or left out is logged."""
     fetch = Fetch(api, request, Progress(), known=lambda _: {}, unsettled=(), secret=secret)
@@ -280,19 +248,6 @@ def fetch_everything(api: ConsoleApi, request: Request, *, secret: str) -> Itera
             yield outcome
     if fetch.is_cut:
         log.warning("stopped at the limit of %s requests; the rest was not read", request.max_requests)
-
-
-def _share(most: int | None, ids: int, progress: Progress) -> tuple[int | None, int | None]:
-    """How many of the requests that a sync may make go to pages, and how many pages to the top of the list.
-
-    Each part of the work gets on in each sync, so that none waits for ever: half is for ids, if there are any, one
-    request for what could not be read before, and of the pages half is for what an interrupted reading has left.
-    """
-    if most is None:
-        return None, None
-    again = any(gap.is_bad for gap in progress.gaps) + bool(progress.failed) if most > _TOO_FEW else 0
-    pages = max(most - min(ids, most // 2) - again, 1)
-    return pages, max(pages // 2, 1)
 
 
 def _listed(outcome: AcceptedRun | RejectedRun) -> ListedRun:

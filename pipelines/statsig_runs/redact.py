@@ -21,6 +21,9 @@ _CONSOLE_KEY = re.compile(rf"{_KEY_PREFIX}[\w.~+/=%-]+", re.IGNORECASE)
 _LAYERS = 8  # of escapes within escapes
 _NO_CHANCE = 8  # characters: the base64 of a secret as long as that stands in no text by chance
 _NO_WORD = 12  # characters: what follows `console-` is no word, if it is as long as that
+# characters: a shorter key is a word such as `test`, which local servers take for one. It is no secret, and it may
+# stand in every payload, `latestStatus` for example: replacing it would spoil the data
+_SHORTEST_SECRET = 8
 
 _HEX = "[0-9a-fA-F]"
 _ESCAPE = re.compile(
@@ -195,6 +198,11 @@ def _carry(starts: list[int], outer: str) -> list[int]:
             carried += starts[done : escape.start() + 1]
             done = escape.end()
     return carried + starts[done:]
+
+
+def payload_redactor(secret: str) -> Redactor:
+    """What takes the key out of payloads, if it is one."""
+    return Redactor([secret] if len(secret) >= _SHORTEST_SECRET else [])
 
 
 def scrub(text: str) -> str:

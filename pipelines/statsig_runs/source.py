@@ -27,8 +27,9 @@ from statsig_runs import tables
 from statsig_runs.api import ConsoleApi
 from statsig_runs.contract import AcceptedRun, MissingRun, Outcome, RejectedRun
 from statsig_runs.errors import ConfigurationError
-from statsig_runs.fetch import Request, Unread, fetch_everything
+from statsig_runs.fetch import Unread, fetch_everything
 from statsig_runs.flatten import build_tables
+from statsig_runs.request import Request
 from statsig_runs.settings import load_settings
 from statsig_runs.status_messages import Message, StatusFetch, StatusProgress
 

@@ -14,11 +14,11 @@ import pytest
 
 from statsig_runs.api import transport
 from statsig_runs.contract import MissingRun, RejectedRun, read_run
-from statsig_runs.fetch import Request
 from statsig_runs.job import refresh, summary, sync
 from statsig_runs.job.clock import mend_clock
 from statsig_runs.job.progress import LogWatch
 from statsig_runs.plan import Gap, Progress
+from statsig_runs.request import Request
 from statsig_runs.settings import load_settings
 from statsig_runs.simulator import API_KEY, Simulator
 from statsig_runs.simulator.sample_runs import generate_runs, runs_as_of

@@ -10,8 +10,9 @@ from pathlib import Path
 from statsig_runs.api import ConsoleApi, Patience
 from statsig_runs.contract import AcceptedRun, Outcome
 from statsig_runs.errors import ApiError
-from statsig_runs.fetch import Fetch, Request, Unread
+from statsig_runs.fetch import Fetch, Unread
 from statsig_runs.plan import KnownRun, Progress, is_settled
+from statsig_runs.request import Request
 from statsig_runs.simulator import Simulator
 from tests.support.one_run import payload
 

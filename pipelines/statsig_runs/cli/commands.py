@@ -118,10 +118,10 @@ def sync(
 
     Safe to schedule, to interrupt and to repeat: only one runs at a time, and a killed one is repaired by the next.
     """
-    from statsig_runs.fetch import Request
     from statsig_runs.job.progress import watching
     from statsig_runs.job.summary import Summary, print_summary
     from statsig_runs.job.sync import run_sync
+    from statsig_runs.request import Request
 
     warehouse, settings = open_project(
         database, base_url=base_url, destination=destination, status=False if no_status else None

@@ -71,13 +71,13 @@ def wait_for(
     at it, and it is later than its source is used to. Another sync that runs is waited for, and so is an API that
     cannot be reached.
     """
-    from statsig_runs.fetch import Request
     from statsig_runs.job.progress import watching
     from statsig_runs.job.summary import Summary
     from statsig_runs.job.sync import run_sync
     from statsig_runs.job.wait import wait_for as wait
     from statsig_runs.readers.display import plain, visible
     from statsig_runs.readers.published import read_origin_of, reading
+    from statsig_runs.request import Request
 
     warehouse, settings = open_project(database, base_url=base_url, is_reader=no_sync)
     if not no_sync:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from statsig_runs.fetch import Request
 from statsig_runs.job.progress import watching
 from statsig_runs.job.summary import print_summary
 from statsig_runs.job.sync import run_sync
+from statsig_runs.request import Request
 from statsig_runs.simulator import API_KEY, Simulator
 from statsig_runs.simulator.sample_runs import generate_runs, runs_as_of
 

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Final
 from statsig_runs.api import ConsoleApi
 from statsig_runs.contract import AcceptedRun, MissingRun, Outcome, RejectedRun
 from statsig_runs.errors import ApiError, NotAuthorisedError, StorageError, as_told
-from statsig_runs.fetch import Fetch, Request, Unread
+from statsig_runs.fetch import Fetch, Unread
 from statsig_runs.job.clock import mend_clock
 from statsig_runs.job.messages import ask_for_messages, count_message, without_known
 from statsig_runs.job.refresh import finish, read_ahead, take_last_build
 from statsig_runs.job.summary import Summary
+from statsig_runs.request import Request
 from statsig_runs.source import BATCH_SIZE
 from statsig_runs.status_messages import Message
 

@@ -22,7 +22,8 @@ from statsig_runs.errors import (
     NotAuthorisedError,
     RequestsSpentError,
 )
-from statsig_runs.fetch import Unread, payload_redactor
+from statsig_runs.fetch import Unread
+from statsig_runs.redact import payload_redactor
 from statsig_runs.status_messages.endpoint import EndpointRefused, read_pages
 from statsig_runs.status_messages.message import Message, read_message
 from statsig_runs.status_messages.plan import (
