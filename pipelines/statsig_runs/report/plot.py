@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
+from decimal import Decimal
 from typing import Any, Final
 
 from statsig_runs.readers.published import Row
@@ -75,7 +76,7 @@ class Chart:
 
 
 def place(rows: list[Row], *, is_weekly: bool) -> list[Row]:
-    """Copies of the rows, with the place of each day or week in time.
+    """Copies of the rows, with the place of each day or week in time; a warehouse may have counted in decimals.
 
     Milliseconds since 1970, because dates as text are read in the machine's own zone.
     """
@@ -88,7 +89,9 @@ def place(rows: list[Row], *, is_weekly: bool) -> list[Row]:
         bar = {"bar_begin": begin + length * 0.05, "bar_end": begin + length * 0.95}
         # a week is named by its Monday, as its label says it; a day beneath its point
         label = f"{'week of ' if is_weekly else ''}{words.day(row['period'])}"
-        placed.append({**row, **place, **bar, "named_at": begin if is_weekly else middle, "label": label})
+        numbers = {name: float(value) for name, value in row.items() if isinstance(value, Decimal)}
+        named_at = begin if is_weekly else middle
+        placed.append({**row, **numbers, **place, **bar, "named_at": named_at, "label": label})
     return placed
 
 
