@@ -153,6 +153,15 @@ def test_a_payload_stays_json_with_the_same_meaning_but_for_the_key(data: st.Dat
     assert scrubbed == {"x": [before, f"{before}console-***{after}"], "console-***": 1}
 
 
+@pytest.mark.parametrize("after", ["00", "u0041", "4", "", "copy;"])
+@pytest.mark.parametrize("end", ["%", "&", "%u", "&#"])
+def test_a_secret_that_ends_as_an_escape_begins_is_found_whatever_stands_after_it(end: str, after: str) -> None:
+    secret = f'K999999"{end}'
+    text = json.dumps({"x": secret + after, "y": json.dumps(secret + after)})
+    scrubbed = json.loads(Redactor([secret]).scrub_payload(text.encode()))
+    assert scrubbed == {"x": f"console-***{after}", "y": f'"console-***{after}"'}
+
+
 def test_what_is_no_json_is_scrubbed_as_well() -> None:
     assert Redactor([KEY]).scrub_payload(b'\xff{"cut: console-aB3/xY9+zQ7_k') == b'\xff{"cut: console-***'
 

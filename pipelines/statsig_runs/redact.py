@@ -26,9 +26,7 @@ _NO_WORD = 12  # characters: what follows `console-` is no word, if it is as lon
 _SHORTEST_SECRET = 8
 
 _HEX = "[0-9a-fA-F]"
-_ESCAPE = re.compile(
-    rf"""
-    [\\%&] (?:                              # first, because `re` looks for a set of characters quickly
+_AFTER_BACKSLASH = rf"""
       (?<= \\ ) (?:
           U ({_HEX}{{8}})                   # Python
         | [uU] ({_HEX}{{4}})                # JSON and most languages
@@ -37,6 +35,11 @@ _ESCAPE = re.compile(
         | ([0-7]{{3}})
         | ([^a-zA-Z0-9])
       )
+"""
+_ESCAPE = re.compile(
+    rf"""
+    [\\%&] (?:                              # first, because `re` looks for a set of characters quickly
+      {_AFTER_BACKSLASH}
     | (?<= % ) (?:
           ({_HEX}{{2}})                     # an address
         | [uU] ({_HEX}{{4}})                # JavaScript's `escape`
@@ -50,6 +53,7 @@ _ESCAPE = re.compile(
     """,
     re.VERBOSE,
 )
+_BACKSLASH = re.compile(rf"\\ {_AFTER_BACKSLASH}", re.VERBOSE)
 _OCTAL, _BARE, _DECIMAL, _NAMED = 5, 6, 10, 11  # groups; the others are hexadecimal
 _BEGINS_ESCAPES = (b"\\", b"%", b"&")
 _JSON_STRING = re.compile(r'"([^"\\]*+(?:\\.[^"\\]*+)*+)"', re.DOTALL)
@@ -112,7 +116,7 @@ def _readings(secret: str) -> set[str]:
     utf16 = re.sub(r"[^\0-\uffff]", lambda match: _as_surrogates(match[0]), secret)  # JSON spells halves
     forms = {secret, utf8, utf16}
     forms |= {form.replace(" ", "+") for form in forms}
-    return {layer for form in forms for layer in _unfold(form)}
+    return {layer for form in forms for layer in _unfold(form, _ESCAPE)}
 
 
 def _as_surrogates(character: str) -> str:
@@ -137,11 +141,18 @@ def _encodings(secret: str) -> Iterator[tuple[str, str]]:
             yield form, f"{sign if before else ''}{re.escape(form)}{sign}={{0,2}}"
 
 
-def _unfold(text: str) -> Iterator[str]:
+def _ways(text: str) -> Iterator[re.Pattern[str]]:
+    """The escapes to undo: all, and those of JSON alone, since a secret that ends in `%` begins an escape in `%00`."""
+    yield _ESCAPE
+    if "\\" in text:
+        yield _BACKSLASH
+
+
+def _unfold(text: str, escapes: re.Pattern[str]) -> Iterator[str]:
     """The text, and what it reads as, layer by layer."""
     for _ in range(_LAYERS):
         yield text
-        inner = _ESCAPE.sub(_decode, text)
+        inner = escapes.sub(_decode, text)
         if inner == text:
             return
         text = inner
@@ -162,26 +173,27 @@ def _decode(escape: re.Match[str]) -> str:
 
 
 def _is_found(needles: Iterable[str], text: str) -> bool:
-    return any(needle in layer for layer in map(str.lower, _unfold(text)) for needle in needles)
+    layers = (layer.lower() for escapes in _ways(text) for layer in _unfold(text, escapes))
+    return any(needle in layer for layer in layers for needle in needles)
 
 
 def _mask(text: str, patterns: list[re.Pattern[str]], mask: str | None = None) -> str:
     """Replace what the patterns find in any layer, by `mask` or by what fits."""
     parts: list[str] = []
     done = 0
-    for start, end, fitting in sorted(_find(text, patterns)):
+    for start, end, fitting in sorted(found for escapes in _ways(text) for found in _find(text, patterns, escapes)):
         if start >= done:
             parts += text[done:start], mask or fitting
         done = max(done, end)
     return "".join([*parts, text[done:]])
 
 
-def _find(text: str, patterns: list[re.Pattern[str]]) -> Iterator[tuple[int, int, str]]:
+def _find(text: str, patterns: list[re.Pattern[str]], escapes: re.Pattern[str]) -> Iterator[tuple[int, int, str]]:
     """Where the patterns are found in any layer: start and end in the text itself, and a mask."""
     starts = list(range(len(text) + 1))  # of each character of the layer, and the end of the last
     outer = ""
-    for layer in _unfold(text):
-        starts = _carry(starts, outer)
+    for layer in _unfold(text, escapes):
+        starts = _carry(starts, outer, escapes)
         for pattern in patterns:
             for match in pattern.finditer(layer):
                 fitting = _KEY_MASK if match[0].lower().startswith(_KEY_PREFIX) else MASK
@@ -189,11 +201,11 @@ def _find(text: str, patterns: list[re.Pattern[str]]) -> Iterator[tuple[int, int
         outer = layer
 
 
-def _carry(starts: list[int], outer: str) -> list[int]:
+def _carry(starts: list[int], outer: str, escapes: re.Pattern[str]) -> list[int]:
     """Of each character of the next layer: where it starts in the text itself."""
     carried: list[int] = []
     done = 0
-    for escape in _ESCAPE.finditer(outer):
+    for escape in escapes.finditer(outer):
         if len(_decode(escape)) == 1:
             carried += starts[done : escape.start() + 1]
             done = escape.end()
