@@ -1,6 +1,6 @@
-"""What must be so before dlt is used: whichever of its functions comes first. Knows no setting of ours by name.
+"""What must be so before dlt is used, and how it is asked for a setting. Knows no setting of ours by name.
 
-dlt is imported by these functions, not with the module.
+dlt is imported by the functions that use it, not with the module.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, reduce
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,33 +44,26 @@ class Places:
     files: tuple[tuple[Path, Mapping[str, Any]], ...]
 
     def look_up(self, path: str, is_secret: bool) -> Any:
-        """The value of a setting by its whole name; None where none is written.
+        """The value of a setting by its whole name; None where none is written."""
+        return self.find(path, is_secret=is_secret)[1]
+
+    def find(self, path: str, *, is_secret: bool) -> tuple[str | None, Any]:
+        """What the value that counts stands in, `environment VARIABLE`, a file or `default`, and the value.
 
         A table that stands in the folder's file and in the user's is both, name by name. A secret counts in
-        `secrets.toml` and not in `config.toml`.
+        `secrets.toml` and not in `config.toml`. Where none is written, both are None.
         """
         if is_secret and (mounted := _mounted(path)):
-            return mounted[1]
-        if variable_of(path) in os.environ:
-            return os.environ[variable_of(path)]
+            return mounted
+        variable = variable_of(path)
+        if variable in os.environ:
+            return f"environment {variable}", os.environ[variable]
         for kind in _SECRET_FILES if is_secret else _FILES:
-            found = None
-            for content in (content for file, content in self.files if file.name == kind):
-                found = _merged(found, at(content, path))
-            if found is not None:
-                return found
-        return at(packaged_defaults(), path)
-
-    def origin(self, path: str, *, is_secret: bool) -> str | None:
-        """What the value that counts stands in: `environment VARIABLE`, a file, `default`; None where there is none."""
-        if is_secret and (mounted := _mounted(path)):
-            return mounted[0]
-        if variable_of(path) in os.environ:
-            return f"environment {variable_of(path)}"
-        for file, content in self.files:
-            if at(content, path) is not None and file.name in (_SECRET_FILES if is_secret else _FILES):
-                return str(file)
-        return None if at(packaged_defaults(), path) is None else "default"
+            written = [(file, at(content, path)) for file, content in self.files if file.name == kind]
+            if found := [(file, value) for file, value in written if value is not None]:
+                return str(found[0][0]), reduce(_merged, (value for _, value in found))
+        value = at(packaged_defaults(), path)
+        return None if value is None else "default", value
 
 
 def read_places() -> Places:
@@ -126,4 +119,4 @@ def _mounted(path: str) -> tuple[str, str] | None:
 def _merged(strong: Any, weak: Any) -> Any:
     if isinstance(strong, Mapping) and isinstance(weak, Mapping):
         return {**weak, **{name: _merged(value, weak.get(name)) for name, value in strong.items()}}
-    return weak if strong is None else strong
+    return strong

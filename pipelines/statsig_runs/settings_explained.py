@@ -96,7 +96,7 @@ def _leaves(content: Mapping[str, Any], *above: str) -> Iterator[tuple[str, ...]
 
 
 def _origin(name: str, places: Places) -> str:
-    found = places.origin(name, is_secret=_short(name) in SECRETS)
+    found, _ = places.find(name, is_secret=_short(name) in SECRETS)
     if found is None and _short(name) == "api_key" and os.environ.get(_ALIAS):
         return f"environment {_ALIAS}"
     return found or "not set"
