@@ -6,6 +6,7 @@ made of the marts' own counts.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Final
@@ -104,6 +105,14 @@ def read_timelines(con: duckdb.DuckDBPyConnection, run_ids: list[str]) -> tuple[
         [run_ids],
     )
     return attempts, buckets
+
+
+def group_rows(rows: list[Row], column: str) -> dict[str, list[Row]]:
+    """Rows by what they have in a column, in the order in which that comes first."""
+    groups: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[row[column]].append(row)
+    return groups
 
 
 def _read_details(con: duckdb.DuckDBPyConnection, marts: Marts, since: date) -> None:

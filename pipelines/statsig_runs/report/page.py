@@ -23,10 +23,10 @@ from statsig_runs.report import words
 from statsig_runs.report.drawings import Drawings
 from statsig_runs.report.grid import build_grid, build_overdue, say_day
 from statsig_runs.report.headline import build_flight_sentence
-from statsig_runs.report.marts import Marts, read_marts, read_timelines
+from statsig_runs.report.marts import Marts, group_rows, read_marts, read_timelines
 from statsig_runs.report.reported import Volumes, read_messages, read_volumes, say_loads
 from statsig_runs.report.shares import build_shares
-from statsig_runs.report.timeline import build_timeline, group_rows
+from statsig_runs.report.timeline import build_timeline
 from statsig_runs.whole_files import write_whole
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def write_report(connection: duckdb.DuckDBPyConnection, output: Path, kept: Path
     drawings.keep()
     runs = {run["run_id"]: run for of in (marts.last_runs, marts.slowest, marts.most_retried) for run in of}
     runs |= {run["run_id"]: run for run in marts.failed_runs if run["run_id"] not in runs}
-    attempts, buckets = map(group_rows, read_timelines(connection, list(runs)))
+    attempts, buckets = (group_rows(rows, "run_id") for rows in read_timelines(connection, list(runs)))
     year = marts.as_of.year if marts.as_of else 0
     messages = read_messages(connection, list(runs.values()), year)
     about["sources_of"] = {run_id: sorted({bucket["source"] for bucket in of}) for run_id, of in buckets.items()}
@@ -127,9 +127,7 @@ def _charts(marts: Marts, draw: Draw) -> dict[str, Any]:
         return {"outcome_charts": [], "duration_charts": [], "more_stages": 0, "is_open": False}
     from statsig_runs.report import charts
 
-    of_stage: dict[str, list[Row]] = {}
-    for row in marts.durations:
-        of_stage.setdefault(row["stage"], []).append(row)
+    of_stage = group_rows(marts.durations, "stage")
     stages = sorted(of_stage, key=lambda s: (STAGE_ORDER.index(s) if s in STAGE_ORDER else 9, s))[:STAGE_CHARTS]
     durations = [
         charts.draw_duration(

@@ -17,7 +17,7 @@ from statsig_runs.readers.published import Row, fetch_rows
 from statsig_runs.readers.sentence import say_dates
 from statsig_runs.report import words
 from statsig_runs.report.grid import NEWEST_DAYS
-from statsig_runs.report.marts import AHEAD, Marts
+from statsig_runs.report.marts import AHEAD, Marts, group_rows
 
 SOURCES: Final = 12
 """Sources whose rows are drawn: those with a drop or an empty date, then those in worst health."""
@@ -49,9 +49,7 @@ def read_volumes(con: duckdb.DuckDBPyConnection, marts: Marts) -> Volumes | None
         return None
     last = marts.as_of.date() + AHEAD
     rows = fetch_rows(con, _VOLUMES, [last - timedelta(days=NEWEST_DAYS - 1), last])
-    of_source: dict[str, list[Row]] = defaultdict(list)
-    for row in rows:
-        of_source[row["source"]].append(row)
+    of_source = group_rows(rows, "source")
     known = {source["source"]: place for place, source in enumerate(marts.sources)}
     odd = {source: any(row["drop"] or row["empty"] for row in of) for source, of in of_source.items()}
     counted = [source for source, of in of_source.items() if odd[source] or any(row["rows"] is not None for row in of)]

@@ -57,14 +57,6 @@ class _Axis:
         return float(np.interp(moment.timestamp(), self._moments, self._places))
 
 
-def group_rows(rows: list[Row]) -> dict[str, list[Row]]:
-    """Rows by run."""
-    groups: dict[str, list[Row]] = defaultdict(list)
-    for row in rows:
-        groups[row["run_id"]].append(row)
-    return groups
-
-
 def build_timeline(run: Row, attempts: list[Row], buckets: list[Row], as_of: datetime) -> dict[str, Any]:
     """What the timeline of one run shows.
 
