@@ -9,6 +9,7 @@ from pathlib import Path
 import dlt
 import pytest
 from dlt.common.configuration.resolve import resolve_configuration
+from dlt.common.configuration.specs import RuntimeConfiguration
 from dlt.pipeline.configuration import PipelineConfiguration
 
 from statsig_runs.dlt_context import is_own, own_names_only
@@ -76,6 +77,18 @@ def test_a_pipeline_has_dlts_defaults_whatever_the_environment_and_the_files_say
         assert dlt.config.get("load.workers") is None
         assert dlt.config.get("load.truncate_staging_dataset") is True
         assert load_settings().settle_days == 3
+
+
+@pytest.mark.parametrize("wanted", [False, True])
+def test_telemetry_is_off_unless_a_file_turns_it_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, wanted: bool
+) -> None:
+    monkeypatch.delenv("RUNTIME__DLTHUB_TELEMETRY", raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".dlt").mkdir()
+    (tmp_path / ".dlt/config.toml").write_text("[runtime]\ndlthub_telemetry = true\n" if wanted else "")
+    with own_names_only():
+        assert resolve_configuration(RuntimeConfiguration()).dlthub_telemetry is wanted
 
 
 def test_a_secret_of_another_program_is_not_taken_for_a_credential(monkeypatch: pytest.MonkeyPatch) -> None:

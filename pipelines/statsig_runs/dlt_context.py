@@ -25,7 +25,7 @@ from dlt.common.configuration.providers.provider import ConfigProvider
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 from dlt.common.runtime.run_context import RunContext
 
-from statsig_runs.dlt_start import DEFAULTS, prepare_dlt
+from statsig_runs.dlt_start import DEFAULTS
 from statsig_runs.errors import ConfigurationError
 from statsig_runs.setting_places import packaged_defaults
 from statsig_runs.settings import SETTINGS, in_one_line
@@ -63,7 +63,6 @@ def own_names_only() -> Iterator[None]:
         raise ConfigurationError(f"The settings cannot be read: {in_one_line(error)}") from None
     context.extras_added = True  # dlt's further providers, a cloud's vault or Airflow's variables, know all names
     with Container().injectable_context(context):
-        prepare_dlt()
         yield
 
 

@@ -33,7 +33,7 @@ class ReadAhead:
     def begin(self) -> None:
         """Start the thread; it does not keep the process from ending."""
         if self._read and not self._thread:
-            self._thread = threading.Thread(target=self._run, name="read ahead", daemon=True)
+            self._thread = threading.Thread(target=_run, args=(self._read,), name="read ahead", daemon=True)
             self._thread.start()
 
     def finish(self) -> None:
@@ -43,9 +43,9 @@ class ReadAhead:
             self._thread.join()
             self.waited += time.monotonic() - started
 
-    def _run(self) -> None:
-        try:
-            if self._read:
-                self._read()
-        except Exception:
-            log.debug("the project was not read ahead", exc_info=True)
+
+def _run(read: Callable[[], object]) -> None:
+    try:
+        read()
+    except Exception:
+        log.debug("the project was not read ahead", exc_info=True)
