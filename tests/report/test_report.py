@@ -551,6 +551,26 @@ def test_the_summary_says_of_its_hours_that_they_are_since_the_last_success(trou
     assert re.findall(r">(Last success|122.2 h ago|never)<", svg) == ["Last success", *["122.2 h ago"] * 2, "never"]
 
 
+def test_the_summary_draws_each_look_of_a_date_and_no_two_alike(troubled, tmp_path):
+    looks = [
+        *(("landed", each) for each in ("succeeded", "failed", "in_progress")),
+        *(("empty", "succeeded"), ("failed", "failed"), ("stalled", "stalled"), ("in_progress", "in_progress")),
+        *(("missing", None), ("awaited", None)),
+    ]
+    one = copy_marts(troubled, tmp_path / "one.duckdb", keep_source="Events EU")
+    with duckdb.connect(str(one)) as connection:
+        connection.execute("delete from statsig.fct_date_freshness where date_stamp < date '2026-11-14'")
+        for day, (state, newest) in enumerate(looks, start=14):
+            connection.execute(
+                "update statsig.fct_date_freshness set state = $1, is_landed = $1 in ('landed', 'empty'), "
+                "latest_outcome = $2 where date_stamp = make_date(2026, 11, $3)",
+                [state, newest, day],
+            )
+        assert connection.execute("select count(*) from statsig.fct_date_freshness").fetchone() == (len(looks),)
+    cells = re.findall(r'<g transform="translate\(\d+ \d+\)">(<rect .*?)</g>', picture(one))
+    assert (len(cells), len(set(cells))) == (14, len(looks) + 1)  # a date that nobody expects has a look as well
+
+
 def test_a_date_stamp_far_ahead_does_not_end_the_grid(tmp_path):
     runs = [day_of("Orders", f"2026-11-{day}", *HEALTHY) for day in (21, 22)]
     ahead = payload("ahead", ["Orders"], ["2226-11-21"], history(*AHEAD), {("Orders", "2226-11-21"): history(*AHEAD)})
