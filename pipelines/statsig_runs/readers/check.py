@@ -96,8 +96,8 @@ def _check_sources(connection: duckdb.DuckDBPyConnection, checks: Checks, now: d
 
     A source that never succeeded has the time since its first run, so that a new one may take its time too.
     """
-    first_runs = {row["source"]: row["created_at"] for row in fetch_rows(connection, _FIRST_RUNS)}
     sources = read_sources(connection)
+    first_runs = _read_first_runs(connection) if any(row["last_succeeded_at"] is None for row in sources) else {}
     _warn_of_unknown(checks, {row["source"] for row in sources})
     results = []
     for row in sources:
@@ -162,15 +162,25 @@ _IS_PLAUSIBLE: Final = (
 """Whether a run can have been created when it says, as the models judge it."""
 
 _FIRST_RUNS: Final = f"""
-    select listed.source, min(runs.created_at) filter ({_IS_PLAUSIBLE}) as created_at
-    from (
-        select run_id, source from ingestion_run_sources
+    with never_succeeded as (
+        select source from source_status where last_succeeded_at is null
+    ),
+    listed as (
+        select run_id, source from ingestion_run_sources semi join never_succeeded using (source)
         union
-        select run_id, source from fct_source_dates
-    ) as listed
+        select run_id, source from fct_source_dates semi join never_succeeded using (source)
+    )
+    select listed.source, min(runs.created_at) as created_at
+    from listed
     inner join fct_runs as runs using (run_id)
+    where {_IS_PLAUSIBLE}
     group by listed.source
 """  # noqa: S608  a condition of ours
+
+
+def _read_first_runs(connection: duckdb.DuckDBPyConnection) -> dict[str, datetime]:
+    """When the first run of each source that never succeeded was created."""
+    return {row["source"]: row["created_at"] for row in fetch_rows(connection, _FIRST_RUNS)}
 
 
 def _check_age(

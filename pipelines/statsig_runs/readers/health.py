@@ -124,16 +124,17 @@ _QUERY: Final = """
 # written in, since DuckDB imports pandas to take a parameter, and `status` would wait for that
 _SOURCES: Final = _QUERY.replace("$days", str(_REPORTED_DAYS)).replace("$healths", str(list(HEALTH_WORDS)))
 
-# a run that was just enqueued has no bucket yet, and one that names no source may have buckets all the same
+# a run that was just enqueued has no bucket yet, and one that names no source may have buckets all the same;
+# DuckDB finds those of a moment at once, and would read those of all runs to find some ids
 _IN_FLIGHT: Final = """
     select fct_in_flight_runs.*, coalesce(named.sources, []) as sources
     from fct_in_flight_runs
     left join (
         select run_id, list(source order by source) as sources
         from (
-            select run_id, source from ingestion_run_sources
+            select run_id, source from ingestion_run_sources semi join fct_in_flight_runs using (run_id)
             union
-            select run_id, source from fct_source_dates
+            select run_id, source from fct_source_dates semi join fct_in_flight_runs using (run_id, created_at)
         ) as listed
         group by run_id
     ) as named using (run_id)
