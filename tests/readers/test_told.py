@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from statsig_runs.readers.check import Result
-from statsig_runs.readers.told import FILE, Check, News, find_news, read_told, write_told
+from statsig_runs.readers.told import Check, News, find_news, read_told, write_told
 from tests.support.written_runs import at
 
 NOW = at("2024-03-15T09:00:00")
@@ -68,9 +68,9 @@ def test_what_was_told_by_a_clock_that_was_wrong_is_told_again():
 
 def test_it_is_remembered_between_processes(tmp_path: Path):
     told = {LATE: NOW, OVERDUE: NOW - timedelta(days=1)}
-    write_told(tmp_path / "state", told)
-    assert read_told(tmp_path / "state") == told
-    assert [path.name for path in (tmp_path / "state").iterdir()] == [FILE]
+    write_told(tmp_path / "state" / "told.json", told)
+    assert read_told(tmp_path / "state" / "told.json") == told
+    assert [path.name for path in (tmp_path / "state").iterdir()] == ["told.json"]
 
 
 @pytest.mark.parametrize(
@@ -93,20 +93,21 @@ def test_it_is_remembered_between_processes(tmp_path: Path):
 def test_a_damaged_file_is_one_in_which_nothing_was_told(
     content: bytes, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ):
-    (tmp_path / FILE).write_bytes(content)
-    assert read_told(tmp_path) == {}
+    file = tmp_path / "told.json"
+    file.write_bytes(content)
+    assert read_told(file) == {}
     assert "may be told again" in caplog.text
-    write_told(tmp_path, {LATE: NOW})
-    assert read_told(tmp_path) == {LATE: NOW}
+    write_told(file, {LATE: NOW})
+    assert read_told(file) == {LATE: NOW}
 
 
 def test_a_moment_without_a_zone_is_utc(tmp_path: Path):
     told = [{"check": "late_runs", "source": None, "told_at": "2024-03-15T09:00:00"}]
-    (tmp_path / FILE).write_text(json.dumps({"told": told}))
-    assert read_told(tmp_path) == {LATE: NOW}
+    (tmp_path / "told.json").write_text(json.dumps({"told": told}))
+    assert read_told(tmp_path / "told.json") == {LATE: NOW}
 
 
 def test_a_state_that_cannot_be_written_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     (tmp_path / "state").write_text("a file")
-    write_told(tmp_path / "state", {LATE: NOW})
+    write_told(tmp_path / "state" / "told.json", {LATE: NOW})
     assert "the next check tells the same again" in caplog.text

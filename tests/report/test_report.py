@@ -591,7 +591,7 @@ def test_without_marts_the_error_says_to_sync(tmp_path):
         write_page(tmp_path / "bare.duckdb", tmp_path / "report.html")
 
 
-def test_another_schemas_marts_are_shown_under_its_name(troubled, tmp_path):
+def test_another_projects_marts_are_shown_under_its_name(troubled, tmp_path):
     copy = Path(shutil.copy(troubled, tmp_path / "project.duckdb"))
     with duckdb.connect(str(copy)) as con:
         con.execute("create schema statsig_web")
@@ -603,6 +603,10 @@ def test_another_schemas_marts_are_shown_under_its_name(troubled, tmp_path):
             con.execute(f"create table statsig_raw_web.{table} as from statsig_raw.{table}")
     html = write_page(copy, tmp_path / "report.html", project="web").read_text()
     assert "statsig_web.source_status" in html
+    assert "<title>web: 17 of 21 sources" in html
+    assert ">Statsig ingestion runs of web<" in html
+    with opened(copy, "web") as con:
+        assert ">STATSIG INGESTION RUNS OF WEB ·" in summary.render_summary(con)
 
 
 def test_a_page_that_cannot_be_written_leaves_no_draft(troubled, tmp_path):

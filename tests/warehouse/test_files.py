@@ -12,6 +12,7 @@ import pytest
 from statsig_runs.contract import read_run
 from statsig_runs.errors import StorageError
 from statsig_runs.plan import Progress
+from statsig_runs.schemas import Schemas
 from statsig_runs.source import loaded_batch
 from statsig_runs.warehouse import Warehouse, open_warehouse
 from tests.support.one_run import NOW, payload
@@ -53,14 +54,23 @@ def test_two_databases_in_one_folder_share_no_file(tmp_path: Path) -> None:
     for name in ("runs.duckdb", "runs.db", "runs", "demo.duckdb", "runs.2.duckdb"):
         warehouse = open_warehouse(tmp_path / name)
         published = warehouse.published
-        files += [warehouse.database, warehouse.state, published.file, published.report, warehouse.docs]
+        files += [warehouse.database, warehouse.state, published.file, warehouse.report, warehouse.docs]
     assert len(set(files)) == 25
 
 
 def test_the_pages_have_the_name_of_their_database(tmp_path: Path) -> None:
     warehouse = open_warehouse(tmp_path / "demo.duckdb")
-    assert warehouse.published.report == tmp_path / "published" / "demo.html"
+    assert warehouse.report == tmp_path / "published" / "demo.html"
     assert warehouse.docs == tmp_path / "published" / "demo.docs.html"
+
+
+def test_projects_that_share_a_database_share_the_copy_and_neither_pages_nor_what_was_told(tmp_path: Path) -> None:
+    only = open_warehouse(tmp_path / "demo.duckdb")
+    shop = open_warehouse(tmp_path / "demo.duckdb", Schemas.of_project("Shop"))
+    assert only.published.file == shop.published.file
+    assert shop.report == tmp_path / "published" / "demo.statsig_shop.html"
+    assert shop.docs == tmp_path / "published" / "demo.statsig_shop.docs.html"
+    assert (only.told.name, shop.told.name) == ("told.json", "told_shop.json")
 
 
 def test_a_lost_database_is_taken_back_from_the_copy(tmp_path: Path) -> None:

@@ -204,26 +204,26 @@ def check(database: Path, *, as_json: bool, notify: bool) -> None:
         _print_json({"is_met": is_met, "checked_at": plain(now), "checks": [r.to_json() for r in results]})
     else:
         _print_lines(lines(results))
-    undelivered = _notify(hook, results, sentence, warehouse.state, settings, now) if hook else ""
+    undelivered = _notify(hook, results, sentence, warehouse.told, settings, now) if hook else ""
     if not is_met:
         raise CheckFailedError(f"{summary(results)} {undelivered}".strip())
     if undelivered:
         log.error("%s", undelivered)
 
 
-def _notify(hook: str, results: list[Result], sentence: Parts, state: Path, settings: Settings, now: datetime) -> str:
+def _notify(hook: str, results: list[Result], sentence: Parts, file: Path, settings: Settings, now: datetime) -> str:
     """Post what is news, and remember that. Returns what kept it from being delivered, if anything did."""
     from statsig_runs.readers.check_text import slack_text
     from statsig_runs.readers.notify import NotificationError, post
     from statsig_runs.readers.told import find_news, read_told, write_told
 
-    news = find_news(results, read_told(state), now, settings.checks.repeat_hours)
+    news = find_news(results, read_told(file), now, settings.checks.repeat_hours)
     if news:
         try:
             post(hook, slack_text(results, news, sentence, settings.project))
         except NotificationError as error:
             return str(error)
-        write_told(state, news.told)
+        write_told(file, news.told)
     return ""
 
 
@@ -264,7 +264,7 @@ def report(database: Path, output: Path | None, png: Path | None, *, and_open: b
     from statsig_runs.report import write_report, write_summary_png
 
     warehouse, settings = open_project(database, is_reader=True)
-    page = output or warehouse.published.report
+    page = output or warehouse.report
     try:
         with reading(warehouse) as connection:
             read_origin_of(warehouse, connection, settings.destination)

@@ -88,7 +88,7 @@ def refresh_page(warehouse: Warehouse) -> None:
     from statsig_runs.readers.published import reading
     from statsig_runs.report import write_report
 
-    page = warehouse.published.report
+    page = warehouse.report
     try:
         with reading(warehouse) as connection:
             write_report(connection, page, kept=warehouse.state / "charts")

@@ -1,7 +1,8 @@
 """What `check --notify` has told, so that nobody hears the same every hour and everybody hears that it is over.
 
-Kept in a small file in the job's state. It is no record that anything depends on: where it is absent, damaged or cannot
-be written, something is told once more than it needs to be. It takes no lock: the file is replaced whole.
+Kept in a small file in the job's state, one for each project. It is no record that anything depends on: where it is
+absent, damaged or cannot be written, something is told once more than it needs to be. It takes no lock: the file is
+replaced whole.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from statsig_runs.moments import in_utc
 from statsig_runs.readers.display import age, plain
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from statsig_runs.readers.check import Result
 
 log = logging.getLogger(__name__)
-
-FILE: Final = "told.json"
 
 Check = tuple[str, str | None]
 """A check's name and, where it is about one, its source."""
@@ -72,9 +71,8 @@ def find_news(results: Iterable[Result], told: Mapping[Check, datetime], now: da
     return News(missed, again, known, remembered)
 
 
-def read_told(state: Path) -> dict[Check, datetime]:
+def read_told(file: Path) -> dict[Check, datetime]:
     """When each missed check was told last; nothing where the file is absent or damaged."""
-    file = state / FILE
     try:
         entries = json.loads(file.read_text(encoding="utf-8"))["told"]
         return {
@@ -88,10 +86,9 @@ def read_told(state: Path) -> dict[Check, datetime]:
         return {}
 
 
-def write_told(state: Path, told: Mapping[Check, datetime]) -> None:
+def write_told(file: Path, told: Mapping[Check, datetime]) -> None:
     """Remember what was told. A file that cannot be written is a warning: the message is out."""
     entries = [{"check": name, "source": source, "told_at": plain(at)} for (name, source), at in told.items()]
-    file = state / FILE
     try:
         write_whole(file, json.dumps({"told": entries}, indent=2).encode() + b"\n")
     except OSError as error:

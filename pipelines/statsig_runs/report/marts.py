@@ -54,6 +54,11 @@ class Marts:
     durations: list[Row] = field(default_factory=list)
     stage_medians: list[Row] = field(default_factory=list)
 
+    @property
+    def project(self) -> str:
+        """The project's name, as its schema has it; empty for the only one."""
+        return self.schema.removeprefix("statsig").removeprefix("_")
+
 
 def read_marts(con: duckdb.DuckDBPyConnection, *, with_details: bool = True) -> Marts:
     """Read what the page shows; without details only what its summary shows.

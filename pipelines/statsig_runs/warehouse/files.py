@@ -180,9 +180,23 @@ class Warehouse:
             log.warning("%s could not be tidied up; the next sync tries again: %s", self.destination.place, error)
 
     @property
+    def report(self) -> Path:
+        """The page for people, beside the copy; each project that shares the copy has its own."""
+        return self._page(".html")
+
+    @property
     def docs(self) -> Path:
         """The page with the models' documentation."""
-        return self.database.parent / "published" / f"{name_of(self.database)}.docs.html"
+        return self._page(".docs.html")
+
+    @property
+    def told(self) -> Path:
+        """What `check --notify` has told of this project."""
+        return self.state / f"told{self.schemas.suffix}.json"
+
+    def _page(self, ending: str) -> Path:
+        of_project = f".{self.schemas.marts}" if self.schemas.suffix else ""
+        return self.published.file.with_name(f"{name_of(self.database)}{of_project}{ending}")
 
     @property
     def readers_place(self) -> str:

@@ -51,11 +51,6 @@ class Published:
         self.file = database.parent / "published" / database.name
         self._log = self.file.with_name(f"{self.file.name}.wal")
 
-    @property
-    def report(self) -> Path:
-        """The page for people, beside the copy."""
-        return self.file.with_name(f"{name_of(self.database)}.html")
-
     def publish(self, write: Callable[[Path], None] | None = None, loaded_in: str = "") -> None:
         """Replace the copy, and open it once. To be called under the lock.
 
