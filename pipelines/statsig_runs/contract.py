@@ -125,8 +125,7 @@ Outcome = AcceptedRun | RejectedRun | MissingRun
 """What asking for one run can bring to a table."""
 
 
-# a year begins after that of UTC east of Greenwich, and ends before it west of it
-# `.9999999`, the last moment that .NET knows, would be rounded up into the year 10000
+# .NET's last moment ends in `.9999999`. Rounded to microseconds it would be in the year 10000: the rest is cut.
 _LAST_SECOND: Final = re.compile(rb'("9999-12-31[Tt ]23:59:59\.\d{6})\d+')
 
 _TIME: Final = r"[Tt ](?:[01]\d|2[0-4]):[0-5]\d(?::[0-6]\d(?:\.\d{1,9})?)?(?:[Zz]|[+-]\d{2}(?::?[0-5]\d)?)?"
@@ -195,7 +194,10 @@ _encode_canonical = msgspec.json.Encoder(order="sorted").encode
 
 
 def _may_leave_the_calendar(body: bytes) -> bool:
-    """Whether a time can be in the first or the last year, seen from the text alone: an escape may hide a digit."""
+    """Whether the text may hold a time of the year 1 or 9999, which an offset can lead out of the calendar.
+
+    East of Greenwich the year 1 begins before that of UTC; west of it 9999 ends later. An escape may hide a digit.
+    """
     return b'"0001-' in body or b'"9999-' in body or b"\\u00" in body
 
 

@@ -114,7 +114,7 @@ class _OwnContext(RunContext):
 
     def initial_providers(self) -> list[ConfigProvider]:
         """Environment, `.dlt/secrets.toml`, `.dlt/config.toml`, and the package's `config.toml` as it is."""
-        # it holds none; of a provider that may, dlt does not work out for each name whether it is one
+        # the file holds no secrets. True saves time: otherwise dlt works out for each name whether it is a secret
         defaults = CustomLoaderDocProvider(DEFAULTS, packaged_defaults, supports_secrets=True, locations=[])
         files = (_SecretsFiles, ConfigTomlProvider)
         own = [EnvironProvider(), *(kind(self.settings_dir, self.global_dir) for kind in files)]

@@ -54,7 +54,10 @@ class _Reading:
 
     @property
     def is_owed(self) -> bool:
-        """Whether the next sync has to know of what is left; it begins at the top, and looks for changes, anyway."""
+        """Whether the next sync has to be told what is left.
+
+        It need not be of a reading from the top or a recheck that has not begun: each sync makes these anyway.
+        """
         return self.has_begun or not (self.is_top or self.is_recheck)
 
 

@@ -85,7 +85,7 @@ def _section(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _leaves(content: Mapping[str, Any], *above: str) -> Iterator[tuple[str, ...]]:
-    """The paths of single settings; what is a table for each source is one, and so is a table that should be none."""
+    """The paths of single settings. `checks.sources` is one; so is a table that stands where a value should be."""
     for name, value in content.items():
         path = (*above, name)
         is_section = any(each.startswith(f"{'.'.join(path)}.") for each in SETTINGS)

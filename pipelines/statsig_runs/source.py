@@ -161,8 +161,8 @@ def loaded_batch(
 def raw_tables(batches: Callable[[], Iterable[dict[str, pa.Table]]], *, keeps_first: bool = False) -> list[DltResource]:
     """The resources of all raw tables, fed by flattened batches of which no two hold the same run.
 
-    `batches` is called for each run of the source: one object may be run again and again. `keeps_first`: a message that
-    is loaded already stays as it is; otherwise who loads it has seen to that.
+    `batches` is called anew each time that the source is run. `keeps_first`: a message that is loaded already stays as
+    it is. Without it, a message that is passed replaces the loaded one.
     """
 
     @dlt.resource(name=_FETCHED, selected=False)

@@ -207,11 +207,11 @@ ERROR = {"error_status": "QUERY_ERROR", "error_message": "no such column;\n line
         ),
         (
             of_date(state="missing", is_landed=False, run_count=0, latest_outcome=None, is_overdue=True),
-            ("m", "missing; no run has named it; overdue since 2026-11-21 12:00 UTC"),
+            ("m", "missing; no run has it; overdue since 2026-11-21 12:00 UTC"),
         ),
         (
             of_date(state="awaited", is_landed=False, run_count=0, latest_outcome=None),
-            ("w", "awaited; no run has named it; expected by 2026-11-21 12:00 UTC"),
+            ("w", "awaited; no run has it; expected by 2026-11-21 12:00 UTC"),
         ),
         (
             of_date(state="in_progress", is_landed=False, latest_outcome="in_progress", is_expected=False),
@@ -251,7 +251,7 @@ def test_a_date_that_was_never_asked_for_did_not_land_and_one_that_is_awaited_ha
     ]
     grid = build_grid(rows, ["Orders"], days[0], days[2])
     assert [(block["missing"], block["due"]) for block in grid["blocks"]] == [(1, 2)]
-    assert [words for _, words in grid["keys"]] == ["landed", "missing: no run has named it", "awaited"]
+    assert [words for _, words in grid["keys"]] == ["landed", "missing: no run has it", "awaited"]
 
 
 def test_the_sources_with_the_most_overdue_dates_are_named_and_the_others_counted():

@@ -3,12 +3,13 @@
     address     what may be put into a request          (pure)
     rate_limit  when a request may leave                (knows no HTTP)
     transport   how it is sent, and sent again          (knows no meaning)
+    wire        connections that end by a deadline, and what they trust   (knows no key)
     answers     what any answer means                   (pure)
     threads     work in other threads                   (knows no request)
     client      many requests at once; puts the others together
     runs        the endpoint of runs: its paths and answers
 
-A further endpoint is one more module beside `runs`; the rest knows none. Knows HTTP, and no table.
+A further endpoint has a folder of its own, as `status_messages` has. Only `runs` knows an endpoint. Knows no table.
 """
 
 from __future__ import annotations

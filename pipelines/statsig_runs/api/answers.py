@@ -29,7 +29,7 @@ _OK = 200
 _REDIRECTS = range(300, 400)
 _NOT_AUTHORISED = {401, 403}
 _UNAVAILABLE = 503
-_LOOKED_AT = 100_000  # bytes of a foreign error page; `scrub` cuts it to one line, once no secret can be cut in two
+_LOOKED_AT = 100_000  # bytes of a foreign error page; `scrub` masks the secrets in them, then cuts them to one line
 _LONGEST_PAGE = 1000  # elements; a number beyond is no number of elements
 
 

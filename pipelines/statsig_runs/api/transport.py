@@ -37,8 +37,8 @@ _SERVER_ERRORS = 500
 _KEPT = "Nothing that was loaded is lost; run sync again."
 
 _SHOWN = 300  # characters of a text from outside, once the secrets in it are replaced
-_LOOKED_AT = 20_000  # characters; a secret that is cut in two there is not recognised, ...
-_UNSURE = 10_000  # ... so the last of them are not shown
+_LOOKED_AT = 20_000  # characters of a text from outside; what is longer is cut there
+_UNSURE = 10_000  # characters before that cut, which are not shown: half a secret would not be recognised
 
 T = TypeVar("T")
 
@@ -130,7 +130,8 @@ class Transport:
 
     def scrub(self, text: str) -> str:
         """Make a text from outside fit to be shown: no secrets, one line of some 300 printable characters."""
-        known = text.replace("\0", "")  # a text of two bytes a character, taken for one of one
+        # UTF-16 that was read as Latin-1 has a U+0000 beside each letter: a key would not be found in it
+        known = text.replace("\0", "")
         shown = self._redactor.scrub(known[:_LOOKED_AT])
         is_cut = len(known) > _LOOKED_AT
         line = "".join(c if c.isprintable() else " " for c in (shown[:-_UNSURE] if is_cut else shown))

@@ -1,6 +1,7 @@
 """The command line: words in, exit codes out.
 
-commands   sync, replay, transform, docs, demo, simulate, and the way an error leaves the program
+commands   sync, replay, transform, docs, and the way an error leaves the program
+simulation  demo, simulate
 readers    query, export, status, check, report
 wait       wait-for
 diagnosis  settings, doctor

@@ -13,9 +13,9 @@ from typing import Any
 
 
 class _Stream(io.FileIO):
-    """A stream whose reader may leave, as `head` does: the rest is told to nobody, and the command ends as it would.
+    """A stream whose reader may leave, as `head` does. What is written after that is dropped.
 
-    What a command does besides talking, and its exit code, matter to others as well.
+    The command goes on to its end, since its other effects and its exit code still matter.
     """
 
     stops = False

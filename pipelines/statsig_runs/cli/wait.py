@@ -94,6 +94,7 @@ def wait_for(
     seen = wait(warehouse, source, stamp, sync=None if no_sync else sync, timeout=timeout, any_outcome=any_outcome)
     if as_json:
         found = {"source": source, "date_stamp": stamp, "is_landed": seen.is_landed, "landed_at": seen.landed_at}
-        click.echo(json.dumps(plain(found | {"outcome": seen.outcome}), ensure_ascii=False))
+        found |= {"is_empty": seen.is_empty, "outcome": seen.outcome}
+        click.echo(json.dumps(plain(found), ensure_ascii=False))
     else:
         click.echo(f"{visible(source, 60)} {stamp}: {seen}.")

@@ -75,7 +75,7 @@ def read_news(payloads: Iterable[StatusPayload], loader: Loader) -> list[Message
 
 
 def read_again(loader: Loader, count: int) -> Iterator[Message]:
-    """All messages that were loaded, from their payloads; asked for by `count`."""
+    """All messages that were loaded, read again from their payloads; the database is asked for `count` at a time."""
     return (read_message(payload, fetched_at=moment) for payload, moment in loader.known.messages(_TABLE, count))
 
 

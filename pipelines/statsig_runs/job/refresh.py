@@ -42,9 +42,9 @@ def take_last_build(warehouse: Warehouse, settings: Settings) -> Renewal | None:
 
 
 def read_ahead(warehouse: Warehouse, settings: Settings, last_build: Renewal | None) -> ReadAhead:
-    """For dbt to read its project while the API is waited for; nothing where the last build may be renewed without it.
+    """A thread in which dbt reads its project while the API is waited for. It does nothing where a build was kept.
 
-    It must have finished before anything is loaded: dlt imports what it needs for that then.
+    Wait for its end before anything is loaded: dlt imports modules to load, and dbt imports modules in this thread.
     """
     return ReadAhead(None if last_build else partial(read_models, **_arguments(warehouse, settings)))
 

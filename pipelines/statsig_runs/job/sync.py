@@ -39,7 +39,7 @@ _BATCH_SECONDS: Final = 60.0
 """What is fetched is loaded at least this often, so that an interruption costs little."""
 
 _MESSAGES_A_RUN: Final = 10
-"""So many messages fill a batch as a run does: each is one row, a run has some 70, and most messages are known."""
+"""So many messages count as one run towards a full batch: a message is one row, and most are known already."""
 
 
 def run_sync(warehouse: Warehouse, settings: Settings, request: Request, watch: Watch) -> Summary:

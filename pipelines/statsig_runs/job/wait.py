@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from statsig_runs.errors import AlreadyRunningError, ApiError, CheckFailedError, ConfigurationError
 from statsig_runs.readers.display import duration, moment, near, visible
+from statsig_runs.readers.health import is_plausible
 from statsig_runs.readers.published import fetch_rows, reading
 
 if TYPE_CHECKING:
@@ -30,31 +31,44 @@ _BETWEEN_LOOKS: Final = 60.0
 
 Sync = Callable[[], "Summary"]
 
-# a run that was just enqueued lists the date, and has no bucket yet
-_DATE: Final = """
+# a run that was just enqueued asks for the date and has no bucket yet, and one that failed early never has one
+_DATE: Final = f"""
     with buckets as (
         select run_id, outcome from fct_source_dates where source = $source and date_stamp = $day
     ),
-    under_way as (
-        select run_id from buckets where outcome = 'in_progress'
-        union all
-        select run_id
-        from fct_in_flight_runs
-        inner join ingestion_run_sources as listed using (run_id)
+    without_bucket as (
+        select run_id, effective_outcome, {is_plausible("runs.created_at")} as is_plausible, runs.created_at
+        from fct_runs as runs
         inner join ingestion_run_date_stamps as requested using (run_id)
+        inner join ingestion_run_sources as listed using (run_id)
         where listed.source = $source and requested.date_stamp = $day and run_id not in (select run_id from buckets)
+    ),
+    newest_without_bucket as (
+        from without_bucket
+        where effective_outcome in ('failed', 'stalled')
+        order by is_plausible desc, created_at desc, run_id desc
+        limit 1
     )
-    select dates.*, exists (from under_way) as is_in_flight
+    select
+        dates.*,
+        coalesce(latest_outcome, effective_outcome) as outcome,
+        exists (from buckets where outcome = 'in_progress')
+        or exists (from without_bucket where effective_outcome = 'in_progress') as is_in_flight
     from (select $source as source, $day::date as date_stamp) as wanted
     left join fct_date_freshness as dates using (source, date_stamp)
-"""
+    left join newest_without_bucket on true
+"""  # noqa: S608  a condition of ours
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a published copy says of the date; `outcome` is that of the newest run that has it, None without one."""
+    """What a published copy says of the date; `outcome` is that of the newest run that has it, None without one.
+
+    Where no run has it, a run that asked for it and failed before it began with it counts.
+    """
 
     is_landed: bool
+    is_empty: bool
     landed_at: datetime | None
     outcome: str | None
     is_in_flight: bool
@@ -73,7 +87,8 @@ class Seen:
 
     def __str__(self) -> str:
         if self.is_landed:
-            return f"landed {moment(self.landed_at)}" if self.landed_at else "landed"
+            landed = f"landed {moment(self.landed_at)}" if self.landed_at else "landed"
+            return landed + (", without data" if self.is_empty else "")
         told = "in progress" if self.is_in_flight else (self.outcome or "no run has it yet").replace("_", " ")
         if self.expected_by:
             told += f", {'overdue since' if self.is_overdue else 'expected by'} {moment(self.expected_by)}"
@@ -81,7 +96,13 @@ class Seen:
 
 
 _NOTHING: Final = Seen(
-    is_landed=False, landed_at=None, outcome=None, is_in_flight=False, is_overdue=False, expected_by=None
+    is_landed=False,
+    is_empty=False,
+    landed_at=None,
+    outcome=None,
+    is_in_flight=False,
+    is_overdue=False,
+    expected_by=None,
 )
 
 
@@ -164,8 +185,9 @@ def _look(warehouse: Warehouse, source: str, day: date) -> Seen:
         [row] = fetch_rows(connection, _DATE, {"source": source, "day": day})
     return Seen(
         is_landed=bool(row["is_landed"]),
+        is_empty=row["state"] == "empty",
         landed_at=row["first_succeeded_at"],
-        outcome=row["latest_outcome"],
+        outcome=row["outcome"],
         is_in_flight=row["is_in_flight"],
         is_overdue=bool(row["is_overdue"]),
         expected_by=row["expected_by"],

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from statsig_runs.errors import ConfigurationError
 from statsig_runs.readers.display import age, duration, moment, near, plain, visible
-from statsig_runs.readers.health import HEALTH_WORDS, read_sources
+from statsig_runs.readers.health import HEALTH_WORDS, is_plausible, read_sources
 from statsig_runs.readers.published import Row, fetch_rows, newest_fetch
 from statsig_runs.readers.sentence import open_error, say_dates
 from statsig_runs.settings import Checks, SourceChecks
@@ -156,11 +156,6 @@ def _because(row: Row, now: datetime) -> str:
     return f"; {day}: {error}" if error else ""
 
 
-_IS_PLAUSIBLE: Final = (
-    "runs.created_at between timestamptz '2015-01-01 00:00:00+00' and runs.fetched_at + interval 48 hours"
-)
-"""Whether a run can have been created when it says, as the models judge it."""
-
 _FIRST_RUNS: Final = f"""
     with never_succeeded as (
         select source from source_status where last_succeeded_at is null
@@ -173,7 +168,7 @@ _FIRST_RUNS: Final = f"""
     select listed.source, min(runs.created_at) as created_at
     from listed
     inner join fct_runs as runs using (run_id)
-    where {_IS_PLAUSIBLE}
+    where {is_plausible("runs.created_at")}
     group by listed.source
 """  # noqa: S608  a condition of ours
 
@@ -234,7 +229,9 @@ def _check_findings(
         f"""
         select finding, count(*) as findings
         from dq_findings inner join fct_runs as runs using (run_id)
-        where case when {_IS_PLAUSIBLE} then runs.created_at else runs.fetched_at end >= timestamptz '{since}'
+        where
+            case when {is_plausible("runs.created_at")} then runs.created_at else runs.fetched_at end
+            >= timestamptz '{since}'
         group by finding
         order by findings desc, finding
         """,  # noqa: S608  a condition of ours, and a moment

@@ -77,7 +77,7 @@ _INERT: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "`": "'",
 
 
 def _code(text: str) -> str:
-    """As code, where nothing is formatted; other services than Slack would call everyone for `@channel` even so."""
+    """As inline code, in which Slack formats nothing. Other services heed `@channel` in code too: `@` is broken up."""
     return f"`{text.translate(_INERT)}`"
 
 

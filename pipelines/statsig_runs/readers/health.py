@@ -25,13 +25,20 @@ HEALTH_WORDS: Final = {
 _REPORTED_DAYS: Final = 28
 """So many days back an empty date, or a drop in volume, is told."""
 
+
+def is_plausible(moment: str) -> str:
+    """A condition in SQL: that it can have been then, as the models judge it by the run's `fetched_at`."""
+    return f"{moment} between timestamptz '2015-01-01 00:00:00+00' and runs.fetched_at + interval 48 hours"
+
+
 # overdue: the dates that `source_status` counts, which looks back over `completeness_days`
 # unsuccessful: why a source is not healthy is how its newest unsuccessful bucket ended
-# reasons: an open error of the date that is called unsuccessful, else of an overdue one, else the newest
+# reasons: an open error of the date that is called unsuccessful, else of an overdue one, else the newest; that of
+#     another date that has landed explains nothing
 # troubles: since when, the first error or the last event of the oldest unsuccessful bucket after the newest success
-_QUERY: Final = """
+_QUERY: Final = f"""
     with overdue as (
-        select dates.source, list({'date_stamp': date_stamp, 'expected_by': expected_by, 'state': state}
+        select dates.source, list({{'date_stamp': date_stamp, 'expected_by': expected_by, 'state': state}}
             order by date_stamp) as overdue_dates
         from fct_date_freshness as dates
         inner join source_status using (source)
@@ -46,7 +53,7 @@ _QUERY: Final = """
         group by source
     ),
     drops as (
-        select source, list({'date_stamp': date_stamp, 'row_count': row_count, 'ratio': row_count_ratio}
+        select source, list({{'date_stamp': date_stamp, 'row_count': row_count, 'ratio': row_count_ratio}}
             order by date_stamp) as volume_drops
         from fct_source_date_reports
         where is_volume_drop and not is_empty
@@ -55,9 +62,17 @@ _QUERY: Final = """
     ),
     ranked as (
         select
-            source, run_id, date_stamp, outcome, coalesce(first_error_at, last_event_at) as troubled_at,
-            row_number() over (partition by source order by created_at desc, run_id desc, date_stamp desc) as position
+            source, run_id, date_stamp, outcome,
+            case
+                when {is_plausible("first_error_at")} then first_error_at
+                when {is_plausible("last_event_at")} then last_event_at
+            end as troubled_at,
+            row_number() over (
+                partition by source
+                order by {is_plausible("runs.created_at")} desc, runs.created_at desc, run_id desc, date_stamp desc
+            ) as position
         from fct_source_dates
+        inner join (select run_id, created_at, fetched_at from fct_runs) as runs using (run_id)
         where source in (select source from source_status where health <> 'healthy')
     ),
     unsuccessful as (
@@ -80,7 +95,12 @@ _QUERY: Final = """
         inner join source_status using (source)
         left join fct_date_freshness as dates using (source, date_stamp)
         left join unsuccessful using (source)
-        where is_error_open and health <> 'healthy'
+        where
+            is_error_open and health <> 'healthy'
+            and (
+                dates.is_landed is not true
+                or consecutive_failures > 0 and reports.date_stamp = unsuccessful.date_stamp
+            )
     ),
     endings as (
         select events.source, max_by(events.status, events.event_index) as status
@@ -120,7 +140,7 @@ _QUERY: Final = """
     left join reasons on source_status.source = reasons.source and reasons.position = 1
     order by
         list_position($healths, health), overdue_date_count desc, last_succeeded_at nulls first, source_status.source
-"""
+"""  # noqa: S608  conditions of ours
 # written in, since DuckDB imports pandas to take a parameter, and `status` would wait for that
 _SOURCES: Final = _QUERY.replace("$days", str(_REPORTED_DAYS)).replace("$healths", str(list(HEALTH_WORDS)))
 
@@ -150,7 +170,8 @@ def read_sources(connection: duckdb.DuckDBPyConnection) -> list[Row]:
     `volume_drops` those that came with far fewer rows than usual (`date_stamp`, `row_count`, `ratio`).
     Null for a healthy one are `troubled_since`, how its newest unsuccessful bucket ended (`unsuccessful_run_id`,
     `unsuccessful_date_stamp`, `unsuccessful_status`), and an error that no load has followed (`reason_date_stamp`,
-    `reason_status`, `reason_message`): that of the unsuccessful date, else of an overdue one, else the newest.
+    `reason_status`, `reason_message`): that of the unsuccessful date, else of an overdue one, else of the newest
+    that has not landed.
 
     Args:
         connection: of `published.reading`.

@@ -165,7 +165,7 @@ def _lead(complete: int, sources: Sequence[Row]) -> Parts:
 
 
 def _through(complete: Sequence[Row]) -> str:
-    """One that has no date to show for it leaves nothing that could be said of all."""
+    """`, through 2026-11-23 at least`: the oldest date of all; empty where one of them has none."""
     dates = [source["complete_through_date"] for source in complete]
     if not dates or None in dates:
         return ""

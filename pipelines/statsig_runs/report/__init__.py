@@ -3,7 +3,7 @@
     marts     the marts as rows                 (knows SQL, no HTML)
     reported  what the ingestion status said of rows, loads and failed runs
     words     numbers, times and names as text  (knows neither)
-    grid, timeline, charts                      the three kinds of figure
+    grid, timeline, charts, shares              the kinds of figure
     plot      a chart over days or weeks
     drawings  charts as SVG, kept for the next page
     headline                                    the second sentence

@@ -24,14 +24,14 @@ LOOKS: Final = {
     "failed": ("f", "failed"),
     "stalled": ("z", "stalled"),
     "in_progress": ("p", "in progress"),
-    "missing": ("m", "missing: no run has named it"),
+    "missing": ("m", "missing: no run has it"),
     "awaited": ("w", "awaited"),
 }
 """Each look of a cell: its class, which the style knows, and its words. The key shows those that occur."""
 NOTHING: Final = ("n", "nothing expected")
-"""A date that no run has named and that nobody expects."""
+"""A date that no run has and that nobody expects."""
 MOST_ROWS: Final = 1e18
-"""What is above counts no rows, as the models have it."""
+"""A larger number is no count of rows. The models have the same bound."""
 OVERDUE_SOURCES: Final = 6
 """So many sources are named with their overdue dates; the others are counted."""
 
@@ -146,7 +146,7 @@ def _cell(row: Row | None) -> tuple[str, str]:
         if row["latest_outcome"] != "succeeded":
             told.append(f"its newest run: {words.OUTCOME_WORDS[row['latest_outcome']]}")
     else:
-        told = [words.OUTCOME_WORDS.get(state, state), f"not landed, {runs}" if runs else "no run has named it"]
+        told = [words.OUTCOME_WORDS.get(state, state), f"not landed, {runs}" if runs else "no run has it"]
         if row["is_overdue"]:
             told.append(f"overdue since {minute(row['expected_by'])} UTC")
         elif row["is_expected"]:

@@ -1,7 +1,7 @@
 """A chart over days or weeks: layers of a Vega-Lite specification, drawn as inline SVG. Knows no mart and no HTML.
 
 A chart is drawn from rows, one a day or week, each with its `period`. A layer is a part of a specification: a mark and
-how it is placed by values of the rows. There is no line of JavaScript in the page.
+how it is placed by values of the rows. A chart needs no JavaScript to be drawn.
 
 Colours are the page's own CSS variables, so that one drawing serves light and dark; the numbers under a chart travel
 beside it as rows, for the table that everybody can read and for the tooltip. No customer's name enters a chart.

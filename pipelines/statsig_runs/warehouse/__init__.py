@@ -6,7 +6,12 @@
     files         a warehouse's files on this machine: state, lock, the job's own DuckDB file
     published     the copy that people read
     window        how that copy is made of a warehouse elsewhere
+    lock          one writer at a time
     loader        the dlt pipeline: repair and load
+    workfolder    what a kill left in dlt's folder
+    database      SQL through dlt's connections
+    transactions  a build as one transaction, on PostgreSQL
+    ducklake      the same on DuckLake
     known         what a warehouse holds already
     failures      what dlt's errors mean, and which are tried again
     upkeep        how lakes stay small

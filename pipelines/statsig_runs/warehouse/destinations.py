@@ -1,4 +1,4 @@
-"""The factory of warehouses: the only module that knows loaders, lake and profiles.
+"""The factory of warehouses: it puts together the loader, the lake and the profile of each destination.
 
 One name, such as `postgres`, gives what dlt loads into and what dbt models in. Credentials are set the way dlt users
 know: in `.dlt/secrets.toml` under `[destination.postgres.credentials]`, or as `DESTINATION__POSTGRES__CREDENTIALS`. dlt
@@ -203,7 +203,8 @@ def _resolve(name: str) -> tuple[Any, Any]:
     if hasattr(config.credentials, "global_config"):  # a kind of DuckDB
         config.credentials.global_config = {**(config.credentials.global_config or {}), **_TABLES_ONLY}
     if hasattr(config.credentials, "session_timezone"):  # PostgreSQL
-        config.credentials.session_timezone = "UTC"  # east of it, the last times of year 9999 are of no year of Python
+        # in a zone east of UTC the last hours of 9999 are in the year 10000, which Python does not have
+        config.credentials.session_timezone = "UTC"
         _settle_sessions(name, config.credentials)
     return config, _merging_at_once(make, config.credentials)
 

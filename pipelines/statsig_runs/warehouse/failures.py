@@ -56,8 +56,8 @@ def cause_of(error: BaseException) -> str:
 def _causes(error: BaseException) -> list[BaseException]:
     """From the outermost error to the first one.
 
-    What lies below an error of the system was tried before it; but a disk in trouble comes first: after a full one, dlt
-    misses the file that it could not write.
+    The outermost error of a disk in trouble comes first: after a full disk, dlt misses the file that it could not
+    write. Then comes the outermost error of the system: what lies below it was an earlier try.
     """
     causes = [error]
     while inner := causes[-1].__cause__ or causes[-1].__context__:
@@ -90,7 +90,7 @@ COPYING: Final = _tries(5, LoadClientJobRetry)
 
 
 def is_outage(error: BaseException, work: Path) -> bool:
-    """Whether the disk or the server failed, or somebody pressed Ctrl-C, and not what dlt's folder `work` holds."""
+    """Whether dlt's folder `work` is sound all the same: the disk or the server failed, or somebody pressed Ctrl-C."""
     return _comes_from(error, DestinationConnectionError) or any(
         isinstance(cause, KeyboardInterrupt)
         or "No space left" in str(cause)

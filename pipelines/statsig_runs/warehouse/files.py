@@ -113,10 +113,10 @@ class Warehouse:
             raise self._storage_error(error) from None
 
     def _begin(self, published: Published) -> None:
-        """The database is not there. Without a published copy this is the first sync; with one, the database was lost.
+        """Prepare for a database that is not there: a lost one is made from the published copy, a first one is empty.
 
-        A lost database is made from the copy. Statsig lists old runs no longer, so the copy is the only place that has
-        them, and a sync that began with an empty database would publish over it.
+        It was lost if there is a copy. Statsig no longer lists old runs, so only the copy has them. A sync that began
+        with an empty database would publish over it.
 
         Raises:
             StorageError: the copy is damaged.

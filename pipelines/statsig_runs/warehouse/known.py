@@ -95,7 +95,7 @@ class Known:
         """The runs that may still change, or all, by id: fetched longest ago first, missing ones left out."""
         condition = "runs.run_id not in (select run_id from {raw}.missing_runs)"
         since: list[datetime] = []
-        if not full:  # the engine leaves out the many that are old: what settled is, `is_settled` says
+        if not full:  # so that fewer rows are read; which of them are settled, `is_settled` decides
             condition += " and ({outcome} = 'in_progress' or runs.created_at >= %s)"
             since = [now - timedelta(days=settle_days)]
         known = self._query_runs(condition, since, now, settle_days)
@@ -120,7 +120,7 @@ class Known:
         return seen
 
     def payloads(self, count: int) -> Iterator[tuple[bytes, datetime]]:
-        """The newest payload of every run, and the newest refused one, with fetch times; by `count` runs."""
+        """The newest payload of every run and its newest refused one, with fetch times; read `count` runs at a time."""
         last = ""
         while rows := self._database.query(_PAYLOADS.format(raw=self._raw, count=count), [last]):
             for last, fetched_at, payload in rows:  # noqa: B007  the last id starts the next portion

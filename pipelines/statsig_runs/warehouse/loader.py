@@ -83,14 +83,14 @@ class Loader:
         )
 
     def _give_up(self, error: Exception) -> None:
-        """Leave what a killed load left behind, unless nothing is wrong with it: then it is kept for the next time."""
+        """Give up what a killed load left behind. Where it is sound, raise the error: the next sync finishes it."""
         if is_outage(error, self._work.path):
             with translated():
                 raise error
         log.warning("an earlier load cannot be finished (%s); its runs are fetched again", cause_of(error))
 
     def _start_anew(self) -> dlt.Pipeline:
-        """Without a local state, which may be ahead of the data: the destination holds all that belongs to the data."""
+        """Open the pipeline without a local state, which may be ahead of the data. The destination has the true one."""
         with translated():
             self._work.clear()
             return self._open()
@@ -236,8 +236,9 @@ class Loader:
     ) -> list[Outcome | Message]:
         """The same, with those runs as `UnchangedRun` of which all rows are there, made from the same payload.
 
-        A load that was killed, perhaps on another machine, may have left new rows of a run in some tables and old ones
-        in others. Such a run was fetched later than those of the last load that ended, or is left over.
+        A killed load, perhaps of another machine, may have left new rows of a run in some tables and old ones in
+        others. Such a run is never unchanged. It was fetched later than those of the last load that ended, or it is
+        left over.
         """
         state = self.state("whole")
         until = datetime.fromisoformat(state["until"]) if state else datetime.min.replace(tzinfo=UTC)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 LONGEST_SYNC: Final = timedelta(hours=12)
-"""In this time the rate limit lets a sync list 430,000 runs. Less than a day, so that a nightly sync tells the next."""
+"""Enough for 430,000 runs at the API's pace. Under a day, so that a nightly sync finds that the last one hangs."""
 
 _ALIVE: Final = {"keepalives": 1, "keepalives_idle": 60, "keepalives_interval": 20, "keepalives_count": 6}
 _LOSE_THE_DEAD: Final = "set tcp_keepalives_idle = 60; set tcp_keepalives_interval = 20; set tcp_keepalives_count = 6"

@@ -85,7 +85,7 @@ class Published:
         _tidy(draft)
 
     def _look_into_published(self) -> None:
-        """Who has the last copy open to write may have written a log since that was taken away."""
+        """Read the new copy's catalogue. Whoever has the last copy open to write may have written its log again."""
         import duckdb
 
         try:

@@ -42,10 +42,10 @@ class _OneConnection(PostgresConnectionManager):
         return connection
 
     def add_begin_query(self) -> None:
-        """It has begun with the first model."""
+        """Do nothing: the transaction began with the first model."""
 
     def add_commit_query(self) -> None:
-        """It is committed after the last test."""
+        """Do nothing: `one_transaction` commits, after the last test."""
 
     def cancel(self, connection: Connection) -> None:
         connection.handle.cancel()
