@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
 import duckdb
 import pytest
+from filelock import FileLock
 
 from statsig_runs.contract import read_run
-from statsig_runs.errors import StorageError
+from statsig_runs.errors import AlreadyRunningError, StorageError
 from statsig_runs.plan import Progress
 from statsig_runs.schemas import Schemas
 from statsig_runs.source import loaded_batch
 from statsig_runs.warehouse import Warehouse, open_warehouse
+from statsig_runs.warehouse.lock import find_holder
 from tests.support.one_run import NOW, payload
 
 ROWS = [(number,) for number in range(100_000)]
@@ -71,6 +74,17 @@ def test_projects_that_share_a_database_share_the_copy_and_neither_pages_nor_wha
     assert shop.report == tmp_path / "published" / "demo.statsig_shop.html"
     assert shop.docs == tmp_path / "published" / "demo.statsig_shop.docs.html"
     assert (only.told.name, shop.told.name) == ("told.json", "told_shop.json")
+
+
+def test_who_held_the_lock_is_forgotten_with_it(tmp_path: Path) -> None:
+    warehouse = open_warehouse(tmp_path / "runs.duckdb")
+    note = warehouse.state / "lock.json"
+    with warehouse.locked():
+        assert json.loads(note.read_text())["pid"] == os.getpid()
+    assert not note.exists()
+    assert find_holder(warehouse.state, "here") is None
+    with FileLock(warehouse.state / "lock"), pytest.raises(AlreadyRunningError, match=r"runs\.duckdb\. Nothing"):
+        warehouse.locked().__enter__()  # of a sync that has not said yet who it is
 
 
 def test_a_lost_database_is_taken_back_from_the_copy(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Final
 
 from statsig_runs.errors import ConfigurationError, StorageError
 from statsig_runs.origin import places_of
-from statsig_runs.warehouse.lock import take_lock, waiting_lock
+from statsig_runs.warehouse.lock import folder_lock, waiting_lock
 from statsig_runs.warehouse.published import STORAGE_VERSION, Published, name_of
 
 if TYPE_CHECKING:
@@ -79,16 +79,14 @@ class Warehouse:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the only right to write, with the files prepared; errors as of `writing`."""
-        try:
-            lock = take_lock(self.state, self.destination.place)
-        except OSError as error:
-            raise self._storage_error(error) from None
-        try:
-            with self.destination.locked(self.schemas):
-                self.prepare()
-                yield
-        finally:
-            lock.release()
+        with ExitStack() as held:
+            try:
+                held.enter_context(folder_lock(self.state, self.destination.place))
+            except OSError as error:
+                raise self._storage_error(error) from None
+            held.enter_context(self.destination.locked(self.schemas))
+            self.prepare()
+            yield
 
     def prepare(self) -> None:
         """Create what is missing: the folders, and an empty database that DuckDB 1.4 and later open.

@@ -14,15 +14,13 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from statsig_runs.errors import AlreadyRunningError, LockHeldTooLongError, StatsigRunsError, StorageError
-
-if TYPE_CHECKING:
-    from filelock import BaseFileLock
+from statsig_runs.whole_files import write_whole
 
 LONGEST_SYNC: Final = timedelta(hours=12)
 """Enough for 430,000 runs at the API's pace. Under a day, so that a nightly sync finds that the last one hangs."""
@@ -38,11 +36,12 @@ _WHO_HOLDS: Final = """
 """
 
 
-def take_lock(folder: Path, place: str) -> BaseFileLock:
-    """Take the lock in a folder, which is created; the caller releases it.
+@contextmanager
+def folder_lock(folder: Path, place: str) -> Iterator[None]:
+    """Hold the lock in a folder, which is created, and beside it a note of who holds it.
 
     Args:
-        folder: where the lock is, and beside it who holds it.
+        folder: where the lock is.
         place: what the lock protects, for people.
 
     Raises:
@@ -60,11 +59,12 @@ def take_lock(folder: Path, place: str) -> BaseFileLock:
     except Timeout:
         raise _refusal(place, holder) from None
     try:
-        holder.write_text(json.dumps({"pid": os.getpid(), "started_at": datetime.now(UTC).isoformat()}))
-    except OSError:
+        write_whole(holder, json.dumps({"pid": os.getpid(), "started_at": datetime.now(UTC).isoformat()}).encode())
+        yield
+    finally:
+        with suppress(OSError):
+            holder.unlink()  # or another process could be told of this one while the next one holds the lock
         lock.release()
-        raise
-    return lock
 
 
 @contextmanager
@@ -82,10 +82,13 @@ def waiting_lock(folder: Path) -> Iterator[None]:
 
 
 def find_holder(folder: Path, place: str) -> StatsigRunsError | None:
-    """Whoever holds the lock, as the error that `take_lock` would raise; nothing is created."""
+    """Whoever holds the lock, as the error that `folder_lock` would raise; nothing is created.
+
+    The lock is only tried where a note says that somebody has it: a sync that began meanwhile would be refused.
+    """
     from filelock import FileLock, Timeout
 
-    if not (folder / "lock").exists():
+    if not (folder / "lock.json").exists():
         return None
     try:
         with FileLock(folder / "lock", timeout=0):
@@ -117,7 +120,8 @@ def server_lock(server: Mapping[str, str], schema: str, place: str) -> Iterator[
     with closing(connection):
         connection.autocommit = True  # a transaction that is open for hours would keep the server from tidying up
         with connection.cursor() as cursor:
-            cursor.execute(_LOSE_THE_DEAD)
+            with suppress(psycopg2.Error):  # a pool before the server may refuse it
+                cursor.execute(_LOSE_THE_DEAD)
             cursor.execute("select pg_try_advisory_lock(%s)", [key])
             if cursor.fetchone() == (False,):
                 cursor.execute(_WHO_HOLDS, [key % 2**64 >> 32, key % 2**32])
