@@ -67,10 +67,15 @@ def test_an_option_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) ->
     assert load_settings(base_url="https://from.option").base_url == "https://from.option"
 
 
-@pytest.mark.parametrize("text", ['["done", "over"]', "done,over", "done over"])
+@pytest.mark.parametrize("text", ['["done", "over"]', ' ["done", "over"] ', "done,over", "done , over", "done over"])
 def test_a_list_may_be_written_in_the_environment(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("SOURCES__STATSIG_RUNS__TERMINAL_SUCCESS_STATUSES", text)
     assert load_settings().terminal_success_statuses == ("done", "over")
+
+
+def test_a_name_in_a_list_with_commas_may_have_spaces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCES__STATSIG_RUNS__CHECKS__IGNORED_SOURCES", "Web events, Orders,")
+    assert load_settings().checks.ignored_sources == ("Web events", "Orders")
 
 
 def test_the_folders_own_files_are_read(empty_folder: Path) -> None:

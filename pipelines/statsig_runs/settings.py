@@ -227,8 +227,10 @@ def _convert(value: Any, kind: Any, path: str, *, is_secret: bool = False) -> An
 def _as_written(value: Any, kind: Any) -> Any:
     """A value as its type writes it: a file may leave out quotes, and the environment knows texts alone."""
     if get_origin(kind) is tuple:
-        if isinstance(value, str):  # a JSON list, or names with commas between
-            value = json.loads(value) if value.startswith("[") else value.replace(",", " ").split()
+        if isinstance(value, str):  # a JSON list, or names with commas between; without any, with spaces between
+            text = value.strip()
+            names = text.split(",") if "," in text else text.split()
+            value = json.loads(text) if text.startswith("[") else [each.strip() for each in names if each.strip()]
         return list(map(str, value)) if isinstance(value, list) else value
     if kind in (str, str | None):
         return str(value) if isinstance(value, int | float) else value

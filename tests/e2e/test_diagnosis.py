@@ -153,3 +153,13 @@ def test_the_doctor_sees_a_limiter_log_that_another_program_holds(copy_of_yester
     assert done.code == 0
     assert "warning  limiter log: its file in " in done.out
     assert "database is locked" in done.out
+
+
+def test_a_destination_without_credentials_hides_no_setting_and_is_a_finding(tmp_path: Path) -> None:
+    workplace = Workplace(tmp_path, "http://127.0.0.1:9", SOURCES__STATSIG_RUNS__DESTINATION="postgres")
+    shown = workplace.run("settings", "--json")
+    assert (shown.code, "postgres" in shown.out) == (0, True), shown.err
+    done = workplace.run("doctor", "--json")
+    [finding] = json.loads(done.out)["findings"]
+    assert (done.code, finding["name"], finding["state"], finding["exit_code"]) == (2, "settings", "failed", 2)
+    assert finding["told"].startswith("The destination 'postgres' is not configured; missing: credentials.database")

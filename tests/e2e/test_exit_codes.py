@@ -90,6 +90,8 @@ def test_2_is_wrong_usage_and_says_what_is_wrong(workplace: Workplace, arguments
         (["sync", "--run-ids-file", "absent.txt"], "absent.txt"),
         (["simulate", "--port", "65536"], "65536 is not in the range"),
         (["simulate", "--latency", "-1"], "-1.0 is not in the range"),
+        (["simulate", "--malformed", "-1"], "-1 is not in the range"),
+        (["report", "--png", "a.png", "--output", "a.html"], "leave out --output"),
     ],
 )
 def test_2_is_what_the_command_line_itself_refuses(arguments: list[str], told: str) -> None:
@@ -165,6 +167,12 @@ def test_what_ends_a_sync_is_an_object_in_a_log_for_machines(copy_of_yesterday: 
     workplace.environment["SOURCES__STATSIG_RUNS__SETTLE_DAYS"] = "soon"
     (told,) = [json.loads(line) for line in workplace.run("check", "--log-format", "json").err.splitlines()]
     assert "settle_days must be of type float" in told["message"]
+
+
+def test_what_ends_a_replay_is_an_object_for_who_asked_for_one(workplace: Workplace) -> None:
+    done = workplace.run("replay", "--json", "--from", "absent.ndjson")
+    assert (done.code, done.summary["exit_code"]) == (2, 2)
+    assert done.summary["error"] == "The archive absent.ndjson does not exist."
 
 
 def test_6_is_an_api_that_stays_away_and_nothing_is_lost(refused: Running) -> None:

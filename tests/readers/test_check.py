@@ -217,8 +217,14 @@ def test_a_negative_threshold_is_off_and_checking_nothing_is_an_error(published:
     assert [result.name for result in results] == ["findings"]
     with pytest.raises(ConfigurationError, match="Nothing is checked"):
         check(published, max_hours_since_load=-1)
-    with pytest.raises(ConfigurationError, match="error_rate_days"):
-        check(published, max_final_error_rate=0.1, error_rate_days=0)
+    for days in (0, 1_000_000):
+        with pytest.raises(ConfigurationError, match=r"error_rate_days under .* must be from 1 to 36,500"):
+            check(published, max_final_error_rate=0.1, error_rate_days=days)
+
+
+def test_thresholds_of_sources_check_nothing_while_no_source_is_known(without_runs: Warehouse):
+    with pytest.raises(ConfigurationError, match="no source is known that has one"):
+        check(without_runs, max_hours_since_success=36)
 
 
 def test_a_threshold_that_is_no_number_is_missed(published: Warehouse):

@@ -136,6 +136,19 @@ def test_a_copy_that_somebody_damaged_is_made_anew(elsewhere: Elsewhere) -> None
     assert elsewhere.ids() == YOUNG
 
 
+def test_whichever_part_of_the_copy_is_damaged_the_next_one_is_published(
+    elsewhere: Elsewhere, caplog: pytest.LogCaptureFixture
+) -> None:
+    elsewhere.publish()
+    whole = elsewhere.copy.file.read_bytes()
+    for place in range(3 * 4096, len(whole), 2**18):  # after three headers, the blocks
+        elsewhere.copy.file.chmod(0o600)
+        elsewhere.copy.file.write_bytes(whole[: place + 100] + bytes(64) + whole[place + 164 :])
+        elsewhere.publish()
+        assert elsewhere.copy.file.exists()
+    assert "here.duckdb is damaged and is read from" in caplog.text
+
+
 def test_the_copy_of_the_jobs_own_file_is_not_gone_on_from(elsewhere: Elsewhere) -> None:
     with duckdb.connect(str(elsewhere.copy.database)) as connection:
         connection.execute("create schema private; create table private.notes as select 1 as note")

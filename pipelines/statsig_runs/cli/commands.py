@@ -7,9 +7,10 @@ import logging
 import os
 import re
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -17,9 +18,13 @@ from statsig_runs.cli.common import common, open_project, regular_file, to_desti
 from statsig_runs.cli.diagnosis import DIAGNOSIS
 from statsig_runs.cli.readers import READERS
 from statsig_runs.cli.simulation import SIMULATION
-from statsig_runs.cli.surroundings import prepare
+from statsig_runs.cli.surroundings import prepare, write_utf8
 from statsig_runs.cli.wait import wait_for
 from statsig_runs.errors import ConfigurationError, as_told
+
+if TYPE_CHECKING:
+    from statsig_runs.job.summary import Summary
+    from statsig_runs.warehouse import Warehouse
 
 log = logging.getLogger(__name__)
 
@@ -65,8 +70,6 @@ def main() -> NoReturn:
     collect_rarely()
     try:
         cli(standalone_mode=False, color=False if os.environ.get("NO_COLOR") else None)  # click does not look for it
-    except click.exceptions.Exit as leaving:
-        sys.exit(leaving.exit_code)
     except click.Abort:
         tell_error("Interrupted. Everything loaded so far is kept; the next sync goes on from there.")
         sys.exit(INTERRUPTED)
@@ -119,7 +122,6 @@ def sync(
     Safe to schedule, to interrupt and to repeat: only one runs at a time, and a killed one is repaired by the next.
     """
     from statsig_runs.job.progress import watching
-    from statsig_runs.job.summary import Summary, print_summary
     from statsig_runs.job.sync import run_sync
     from statsig_runs.request import Request
 
@@ -135,10 +137,23 @@ def sync(
     )
     if no_discover and not request.run_ids and not full:
         log.info("no ids are given and the list is not read: only unsettled runs are read again")
-    started_at = datetime.now(UTC)
-    try:
+
+    def job() -> Summary:
         with watching() as watch:
-            summary = run_sync(warehouse, settings, request, watch)
+            return run_sync(warehouse, settings, request, watch)
+
+    _run_and_tell(job, warehouse, as_json=as_json)
+
+
+def _run_and_tell(job: Callable[[], Summary], warehouse: Warehouse, *, as_json: bool) -> NoReturn:
+    """Run a job, print its summary, and end with its exit code."""
+    from statsig_runs.job.summary import Summary, print_summary
+
+    started_at = datetime.now(UTC)
+    if as_json:
+        write_utf8()
+    try:
+        summary = job()
     except Exception as error:
         if not as_json:
             raise
@@ -206,14 +221,15 @@ def replay(
     """Rebuild every typed table and mart from payloads at hand, without a single API request."""
     from statsig_runs.job.progress import watching
     from statsig_runs.job.replay import run_replay
-    from statsig_runs.job.summary import print_summary
 
     warehouse, settings = open_project(database, destination=destination)
-    with watching() as watch:
-        moment = fetched_at.replace(tzinfo=UTC) if fetched_at else None
-        summary = run_replay(warehouse, settings, watch, archive, moment)
-    print_summary(summary, warehouse, as_json=as_json)
-    sys.exit(summary.exit_code)
+
+    def job() -> Summary:
+        with watching() as watch:
+            moment = fetched_at.replace(tzinfo=UTC) if fetched_at else None
+            return run_replay(warehouse, settings, watch, archive, moment)
+
+    _run_and_tell(job, warehouse, as_json=as_json)
 
 
 @cli.command(short_help="Write the models' documentation as one offline page.")
@@ -239,6 +255,3 @@ def docs(database: Path, output: Path | None, *, destination: str | None) -> Non
 
 for command in (*READERS, *DIAGNOSIS, *SIMULATION, wait_for):
     cli.add_command(command)
-
-if __name__ == "__main__":
-    main()

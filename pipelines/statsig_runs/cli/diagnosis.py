@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +13,7 @@ import click
 
 from statsig_runs.cli.common import common, open_project, to_destination
 from statsig_runs.cli.surroundings import write_utf8
+from statsig_runs.errors import StatsigRunsError
 
 _STYLES: Final = {"ok": "green", "warning": "yellow", "failed": "red"}
 
@@ -43,7 +45,7 @@ def settings_command(database: Path, *, as_json: bool) -> None:
     from statsig_runs.setting_places import read_places
     from statsig_runs.settings_explained import tell_settings
 
-    _, settings = open_project(database)
+    _, settings = open_project(database, is_reader=True)
     told = tell_settings(settings, read_places())
     if as_json:
         _tell_json({"settings": [asdict(each) for each in told]})
@@ -69,13 +71,20 @@ def doctor(database: Path, base_url: str | None, *, destination: str | None, as_
 
     Changes nothing and makes one request. The exit code is 0, or that of the first finding that failed.
     """
-    from statsig_runs.job.doctor import examine, worst
+    from statsig_runs.job.doctor import Finding, examine, worst
     from statsig_runs.readers.display import visible
 
-    # what no setting is called is a finding here
-    warehouse, settings = open_project(database, tells_unread=False, base_url=base_url, destination=destination)
+    def look() -> Iterator[Finding]:
+        try:  # what no setting is called is a finding here
+            warehouse, settings = open_project(database, tells_unread=False, base_url=base_url, destination=destination)
+        except StatsigRunsError as error:
+            told, _, remedy = str(error).partition("\n")
+            yield Finding("settings", "failed", told, remedy, error.exit_code)
+        else:
+            yield from examine(warehouse, settings, datetime.now(UTC))
+
     findings = []
-    for each in examine(warehouse, settings, datetime.now(UTC)):
+    for each in look():
         findings.append(each)
         if as_json:
             continue

@@ -263,6 +263,8 @@ def report(database: Path, output: Path | None, png: Path | None, *, and_open: b
     from statsig_runs.readers.published import read_origin_of, reading
     from statsig_runs.report import write_report, write_summary_png
 
+    if png and output:
+        raise click.UsageError("--png writes the summary instead of the page: leave out --output.")
     warehouse, settings = open_project(database, is_reader=True)
     page = output or warehouse.report
     try:

@@ -32,7 +32,9 @@ def demo(database: Path) -> None:
     "--runs", "count", default=1000, show_default=True, type=click.IntRange(min=0), help="How many runs it holds."
 )
 @click.option("--seed", default=1, show_default=True, help="Another number, other runs.")
-@click.option("--malformed", default=0, show_default=True, help="How many of them break the contract.")
+@click.option(
+    "--malformed", default=0, show_default=True, type=click.IntRange(min=0), help="How many of them break the contract."
+)
 @click.option(
     "--latency", default=0.0, show_default=True, type=click.FloatRange(min=0), help="Seconds before each answer."
 )

@@ -12,6 +12,7 @@ from typing import Final
 import click
 
 from statsig_runs.cli.common import common, open_project
+from statsig_runs.cli.surroundings import write_utf8
 from statsig_runs.errors import ConfigurationError
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -94,6 +95,7 @@ def wait_for(
     seen = wait(warehouse, source, stamp, sync=None if no_sync else sync, timeout=timeout, any_outcome=any_outcome)
     if as_json:
         found = {"source": source, "date_stamp": stamp, "is_landed": seen.is_landed, "landed_at": seen.landed_at}
+        write_utf8()
         found |= {"is_empty": seen.is_empty, "outcome": seen.outcome}
         click.echo(json.dumps(plain(found), ensure_ascii=False))
     else:

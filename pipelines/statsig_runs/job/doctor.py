@@ -107,7 +107,7 @@ def _limiter_log(key: str, base_url: str) -> Finding:
                 log.rollback()
         elif not os.access(folder, os.W_OK):
             return Finding("limiter log", "warning", f"{folder} cannot be written", remedy)
-    except (ConfigurationError, sqlite3.Error) as error:
+    except (ConfigurationError, OSError, sqlite3.Error) as error:
         return Finding("limiter log", "warning", f"its file in {folder} cannot be used: {error}", remedy)
     return Finding("limiter log", "ok", f"{file} can be written")
 

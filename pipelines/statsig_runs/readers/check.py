@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_MOST_DAYS: Final = 36_500
 _NAMED: Final = 3
 _NAME_WIDTH: Final = 40
 
@@ -62,8 +63,11 @@ def run_checks(connection: duckdb.DuckDBPyConnection, checks: Checks, now: datet
     Raises:
         ConfigurationError: no threshold is set, or `error_rate_days` is no number of days.
     """
-    if checks.error_rate_days < 1:
-        raise ConfigurationError("error_rate_days under [sources.statsig_runs.checks] must be at least 1.")
+    if not 1 <= checks.error_rate_days <= _MOST_DAYS:
+        raise ConfigurationError(
+            f"error_rate_days under [sources.statsig_runs.checks] must be from 1 to {_MOST_DAYS:,}, "
+            f"not {checks.error_rate_days}."
+        )
     since = now - timedelta(days=checks.error_rate_days)
     results: list[Result] = []
     if (limit := _limit_of(checks.max_hours_since_load)) is not None:
@@ -76,7 +80,10 @@ def run_checks(connection: duckdb.DuckDBPyConnection, checks: Checks, now: datet
     if (limit := _limit_of(checks.max_findings)) is not None:
         results.append(_check_findings(connection, limit, checks.ignored_findings, since))
     if not results:
-        raise ConfigurationError("Nothing is checked: no threshold is set under [sources.statsig_runs.checks].")
+        raise ConfigurationError(
+            "Nothing is checked: under [sources.statsig_runs.checks] no threshold is set but those for each source, "
+            "and no source is known that has one and is not ignored."
+        )
     return sorted(results, key=lambda result: result.is_met)
 
 

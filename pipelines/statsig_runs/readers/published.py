@@ -43,9 +43,10 @@ def reading(warehouse: Warehouse) -> Iterator[duckdb.DuckDBPyConnection]:
     try:
         connection = published.open()
     except (OSError, duckdb.Error) as error:
+        source = f" from {published.database}" if published.database.exists() else ", once it is removed"
         raise StorageError(
             f"{published.file} cannot be read: {error}\nCheck its permissions. Where it is damaged, the next sync or "
-            f"`statsig-runs transform` writes it anew from {published.database}."
+            f"`statsig-runs transform` writes it anew{source}."
         ) from None
     with connection:
         use_schemas(connection, warehouse.schemas, published.file)

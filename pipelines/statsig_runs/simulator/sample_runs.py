@@ -57,6 +57,7 @@ def iter_runs(
     limit = _to_milliseconds(until)
     pipelines = list_pipelines(teams, hostile=hostile)
     schedules = [schedule(number, pipeline, seed, limit) for number, pipeline in enumerate(pipelines)]
+    malformed = min(malformed, count)
     step = count // malformed if malformed else 0
     rng = Random()  # noqa: S311
     for index, (created, number, slot) in enumerate(islice(heapq.merge(*schedules, reverse=True), count)):

@@ -98,16 +98,7 @@ class Published:
 
     def find_damage(self) -> str:
         """What is wrong with the copy, in DuckDB's words; nothing where every row of it can be read."""
-        import duckdb
-
-        try:
-            with self.open() as connection:
-                tables = connection.execute("select schema_name, table_name from duckdb_tables()").fetchall()
-                for schema, table in tables:
-                    connection.execute(f'select max(hash(rows)) from "{schema}"."{table}" as rows').fetchall()  # noqa: S608
-        except (OSError, duckdb.Error) as error:
-            return str(error)
-        return ""
+        return find_damage(self.open)
 
     def restore(self) -> None:
         """Make the database anew from the copy, which stays.
@@ -157,6 +148,20 @@ class Published:
             aside = Path(folder) / self.file.name
             shutil.copyfile(self.file, aside)
             return duckdb.connect(str(aside), read_only=True)
+
+
+def find_damage(connect: Callable[[], duckdb.DuckDBPyConnection]) -> str:
+    """What is wrong with a DuckDB file, in its words; nothing where every row of it can be read."""
+    import duckdb
+
+    try:
+        with connect() as connection:
+            tables = connection.execute("select schema_name, table_name from duckdb_tables()").fetchall()
+            for schema, table in tables:
+                connection.execute(f'select max(hash(rows)) from "{schema}"."{table}" as rows').fetchall()  # noqa: S608
+    except (OSError, duckdb.Error) as error:
+        return str(error)
+    return ""
 
 
 def _tidy(file: Path) -> None:

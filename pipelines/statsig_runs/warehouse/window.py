@@ -8,6 +8,7 @@ Where the warehouse has another id for a run, the rows of that run are read agai
 from __future__ import annotations
 
 import hashlib
+import logging
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,13 +22,15 @@ from statsig_runs.moments import in_utc
 from statsig_runs.origin import Origin, places_of, read_origin, write_origin
 from statsig_runs.sql_text import literal
 from statsig_runs.status_messages.plan import FIRST_PLAUSIBLE
-from statsig_runs.warehouse.published import STORAGE_VERSION
+from statsig_runs.warehouse.published import STORAGE_VERSION, find_damage
 
 if TYPE_CHECKING:
     import duckdb
 
     from statsig_runs.models import Mart
     from statsig_runs.warehouse.loader import Loader
+
+log = logging.getLogger(__name__)
 
 _BUILT: Final = "int_built_runs"
 _KEYS_PER_QUERY: Final = 500
@@ -128,8 +131,22 @@ class Window:
         """
         import duckdb
 
-        if places_of(earlier) == {self._place}:  # of this project, or of others beside it
-            shutil.copyfile(earlier, draft)
+        if places_of(earlier) != {self._place}:  # of this project, or of others beside it
+            self._write(draft)
+            return
+        shutil.copyfile(earlier, draft)
+        try:
+            self._write(draft)
+        except duckdb.Error:
+            if not (damage := find_damage(lambda: duckdb.connect(str(draft), read_only=True))):
+                raise
+            log.warning("%s is damaged and is read from %s anew: %s", earlier, self._place, damage)
+            draft.unlink()
+            self._write(draft)
+
+    def _write(self, draft: Path) -> None:
+        import duckdb
+
         config: dict[str, Any] = {} if draft.exists() else {"storage_compatibility_version": STORAGE_VERSION}
         with self._loader.connected(), duckdb.connect(str(draft), config=config) as connection:
             connection.execute("set timezone = 'UTC'")
