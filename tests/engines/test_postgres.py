@@ -13,7 +13,7 @@ from urllib.parse import quote
 import pytest
 import tenacity
 
-from statsig_runs.errors import AlreadyRunningError, ModelsError, StorageError
+from statsig_runs.errors import AlreadyRunningError, ConfigurationError, ModelsError, StorageError
 from statsig_runs.job.refresh import build
 from statsig_runs.plan import Progress
 from statsig_runs.schemas import Schemas
@@ -145,6 +145,73 @@ def test_queries_are_not_compiled_unless_the_address_says_so(
     loader = warehouse.destination.loader(warehouse.schemas, warehouse.state)
 
     assert loader.sql.query("show jit") == [(is_on,)]
+
+
+def test_a_session_may_wait_for_the_api_and_waits_for_no_lock_for_ever(database: str, tmp_path: Path) -> None:
+    with connect(database) as connection:
+        connection.cursor().execute("alter database two_projects set idle_session_timeout = '1s'")
+        connection.cursor().execute("alter database two_projects set standard_conforming_strings = off")
+    loader = (warehouse := warehouse_of(tmp_path, "waiting")).destination.loader(warehouse.schemas, warehouse.state)
+    names = ("idle_session_timeout", "lock_timeout", "standard_conforming_strings")
+    settings = [loader.sql.query(f"show {name}") for name in names]
+    with connect(database) as connection:
+        connection.cursor().execute("alter database two_projects reset idle_session_timeout")
+        connection.cursor().execute("alter database two_projects reset standard_conforming_strings")
+    assert settings == [[("0",)], [("10min",)], [("on",)]]
+
+
+def test_a_table_that_is_locked_by_somebody_is_told(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", f"{database}?options=-c%20lock_timeout%3D200ms")
+    warehouse = warehouse_of(tmp_path, "locked")
+    sync(warehouse, [NOW], runs=5)
+    with closing(psycopg2.connect(database, options="")) as other:
+        other.cursor().execute("lock table statsig_raw_locked_staging.run_payloads in access share mode")
+        with pytest.raises(StorageError, match="lock timeout") as raised:
+            sync(warehouse, [NOW], runs=5, seed=3)
+    assert "Another session has locked a table, such as a pg_dump" in str(raised.value)
+
+
+def test_a_kept_connection_that_was_cut_is_opened_again_but_not_in_a_transaction(database: str, tmp_path: Path) -> None:
+    loader = (warehouse := warehouse_of(tmp_path, "cut")).destination.loader(warehouse.schemas, warehouse.state)
+
+    def cut() -> None:
+        [(pid,)] = loader.sql.query("select pg_backend_pid()") or [(0,)]
+        with connect(database) as connection:
+            connection.cursor().execute("select pg_terminate_backend(%s, 10000)", [pid])
+
+    with loader.sql.connected():
+        cut()
+        assert loader.sql.query("select 1") == [(1,)]
+        with pytest.raises(StorageError, match="connection"), loader.sql.transaction():
+            cut()  # the commit finds out
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        ("encoding 'LATIN1' lc_collate 'C' lc_ctype 'C' template template0", "has the encoding LATIN1"),
+        ("", 'grant temporary on database "unusable" to'),
+    ],
+)
+def test_a_database_that_cannot_hold_or_model_the_data_is_refused_at_once(
+    database: str, postgres_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str, told: str
+) -> None:
+    with connect(database) as connection:
+        for statement in (
+            f"create database unusable {how}",
+            "revoke temporary on database unusable from public",
+            "drop role if exists hardened",
+            "create role hardened login password 'hardened'",
+        ):
+            connection.cursor().execute(statement)
+    address = f"postgresql://hardened:hardened@127.0.0.1:{postgres_port}/unusable"
+    monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", address)
+    with pytest.raises(ConfigurationError, match=told), warehouse_of(tmp_path, "").locked():
+        pass
+    with connect(database) as connection:
+        connection.cursor().execute("drop database unusable")
 
 
 def test_a_role_needs_four_schemas_and_is_told_what_it_lacks(

@@ -3,6 +3,7 @@
     destinations  the factory: from the name of a destination to the warehouse there
     destination   one place for raw tables and marts, as plain data
     profiles      each engine: its settings, and how dbt reaches it
+    postgres      what a server must be and allow
     files         a warehouse's files on this machine: state, lock, the job's own DuckDB file
     published     the copy that people read
     window        how that copy is made of a warehouse elsewhere

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
+from statsig_runs.errors import StorageError
 from statsig_runs.warehouse.failures import translated
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class SqlDatabase:
     def __init__(self, pipeline: Callable[[], dlt.Pipeline]) -> None:
         self._pipeline = pipeline
         self._connection: Any = None
+        self._is_writing = False  # a transaction is open
 
     def query(self, sql: str, parameters: Collection[Any] = ()) -> Rows | None:
         """Rows of a query, each parameter written as `%s`; None where one of its tables does not exist yet.
@@ -39,6 +41,17 @@ class SqlDatabase:
         Raises:
             StorageError: the database cannot be reached, or refused the query.
         """
+        kept = self._connection and self._connection.native_connection
+        try:
+            return self._query(sql, parameters)
+        except StorageError:
+            # A sync keeps it while it waits for the API, and something on the way may end it: dlt has opened another.
+            is_another = kept and self._connection.native_connection is not kept
+            if not is_another or self._is_writing:  # what a transaction has done is gone with it
+                raise
+        return self._query(sql, parameters)
+
+    def _query(self, sql: str, parameters: Collection[Any]) -> Rows | None:
         with self._client() as client:
             try:
                 return [tuple(row) for row in client.execute_sql(sql, *parameters) or ()]
@@ -66,7 +79,11 @@ class SqlDatabase:
         To be used inside `connected`; errors as of `query`.
         """
         with self._client(_WRITING) as client, client.begin_transaction():
-            yield
+            self._is_writing = True
+            try:
+                yield
+            finally:
+                self._is_writing = False
 
     def qualified(self, schema: str) -> str:
         """The name of a schema as queries write it; errors as of `query`."""

@@ -34,8 +34,13 @@ NAMES: Final = ("duckdb", *ENGINES, "filesystem")
 
 _SESSIONS: Final = {"PGTZ": "UTC", "PGDATESTYLE": "ISO, MDY", "PGCLIENTENCODING": "UTF8"}
 """How sessions of PostgreSQL are, by the variables that its library takes it from."""
-_WITHOUT_JIT: Final = "-c jit=off"
-"""To compile the query of a large model takes PostgreSQL a second or two, ten times what most of them take."""
+_OPTIONS: Final = {
+    "jit": "off",  # to compile the query of a large model takes a second or two, ten times what most of them take
+    "standard_conforming_strings": "on",
+    "idle_session_timeout": "0",  # a sync may wait a quarter of an hour for the API; known since PostgreSQL 14
+    "lock_timeout": "10min",  # or a table that somebody else has locked would be waited for in silence and for ever
+}
+"""Settings of the server that hold in all our sessions, whatever those of the database and of the user are."""
 _PASSWORD: Final = re.compile(r"://[^:/@]*:([^/@]+)@")
 _OWN_FILE: Final = {
     # without a limit, DuckDB keeps all that it has read and written
@@ -95,6 +100,8 @@ def open_destination(name: str, database: Path) -> Destination:
             case Path() as file:
                 return file_lock(file, schemas.raw, place)
             case server:
+                if engine.check:
+                    engine.check(server, place)
                 return server_lock(server, schemas.raw, place)
 
     return Destination(
@@ -229,8 +236,9 @@ def _settle_sessions(name: str, credentials: Any) -> None:
         os.environ.pop(variable, None)
     if name == "postgres":
         os.environ.update(_SESSIONS)
+        options = " ".join(f"-c {name}={value}" for name, value in _OPTIONS.items())
         query = credentials.query or {}  # None where the address stands in fields of its own
-        credentials.query = {**query, "options": f"{_WITHOUT_JIT} {query.get('options', '')}".strip()}
+        credentials.query = {**query, "options": f"{options} {query.get('options', '')}".strip()}
 
 
 def _missing_fields(traces: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

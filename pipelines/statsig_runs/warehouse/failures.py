@@ -24,6 +24,10 @@ from statsig_runs.errors import StorageError
 _DISK_IN_TROUBLE: Final = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 )
+_LOCKED_OUT: Final = (
+    "Another session has locked a table, such as a pg_dump or a transaction that was left open; `pg_stat_activity` has "
+    "both. "
+)
 
 
 @contextmanager
@@ -38,8 +42,10 @@ def translated(failure: str = "The data could not be loaded") -> Iterator[None]:
     except (PipelineStepFailed, DatabaseException, DestinationConnectionError, OSError) as error:
         if any(isinstance(cause, KeyboardInterrupt) for cause in _causes(error)):
             raise KeyboardInterrupt from None  # dlt makes an error of its own of it
+        cause = cause_of(error)
+        hint = _LOCKED_OUT if "lock timeout" in cause else ""
         message = (
-            f"{failure}: {cause_of(error)}\nWhat was loaded before is kept; "
+            f"{failure}: {cause}\n{hint}What was loaded before is kept; "
             "mend the cause and run the same command again, it goes on where this one stopped."
         )
     else:

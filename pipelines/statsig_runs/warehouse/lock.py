@@ -26,8 +26,11 @@ LONGEST_SYNC: Final = timedelta(hours=12)
 """Enough for 430,000 runs at the API's pace. Under a day, so that a nightly sync finds that the last one hangs."""
 
 _ALIVE: Final = {"keepalives": 1, "keepalives_idle": 60, "keepalives_interval": 20, "keepalives_count": 6}
-_LOSE_THE_DEAD: Final = "set tcp_keepalives_idle = 60; set tcp_keepalives_interval = 20; set tcp_keepalives_count = 6"
-"""Within three minutes the server notices that a machine is gone, and frees its lock."""
+_LASTING: Final = (
+    "set tcp_keepalives_idle = 60; set tcp_keepalives_interval = 20; set tcp_keepalives_count = 6",
+    "set idle_session_timeout = 0",
+)
+"""Within three minutes the server notices that a machine is gone, and frees its lock; it ends no session that waits."""
 _WHO_HOLDS: Final = """
     select coalesce('address ' || host(client_addr), 'the server itself'), 'since ' || backend_start
     from pg_locks inner join pg_stat_activity using (pid)
@@ -120,8 +123,9 @@ def server_lock(server: Mapping[str, str], schema: str, place: str) -> Iterator[
     with closing(connection):
         connection.autocommit = True  # a transaction that is open for hours would keep the server from tidying up
         with connection.cursor() as cursor:
-            with suppress(psycopg2.Error):  # a pool before the server may refuse it
-                cursor.execute(_LOSE_THE_DEAD)
+            for setting in _LASTING:
+                with suppress(psycopg2.Error):  # a pool before the server, or an old one, may refuse it
+                    cursor.execute(setting)
             cursor.execute("select pg_try_advisory_lock(%s)", [key])
             if cursor.fetchone() == (False,):
                 cursor.execute(_WHO_HOLDS, [key % 2**64 >> 32, key % 2**32])
