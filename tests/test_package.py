@@ -22,6 +22,7 @@ ROOMS = [
         "environment",
         "errors",
         "json_text",
+        "harmless",
         "moments",
         "packaged",
         "plan",

@@ -78,6 +78,12 @@ def test_a_name_in_a_list_with_commas_may_have_spaces(monkeypatch: pytest.Monkey
     assert load_settings().checks.ignored_sources == ("Web events", "Orders")
 
 
+def test_a_project_may_be_as_long_as_a_schema_of_postgresql_lets_it() -> None:
+    assert load_settings(project="x" * 40).project == "x" * 40
+    with pytest.raises(ConfigurationError, match="`project` can have 40 characters"):
+        load_settings(project="x" * 41)
+
+
 def test_the_folders_own_files_are_read(empty_folder: Path) -> None:
     """In a process of its own: dlt reads its files once."""
     (empty_folder / ".dlt").mkdir()

@@ -10,6 +10,7 @@ from typing import Final, TextIO
 import click
 import msgspec
 
+from statsig_runs.harmless import harmless
 from statsig_runs.redact import Redactor, install_log_filter
 
 log = logging.getLogger(__name__)
@@ -19,6 +20,14 @@ _QUIET: Final = {
     "filelock": logging.WARNING,
     "pyrate_limiter": logging.WARNING,
 }
+
+
+class TextFormatter(logging.Formatter):
+    """A line for each record, as people read it. What follows in a message is indented: it passes for no record."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """See `logging.Formatter`. What could move a cursor or turn the direction of a text is written as an escape."""
+        return "\n    ".join(harmless(line.replace("\t", "    ")) for line in super().format(record).split("\n"))
 
 
 class JsonFormatter(logging.Formatter):
@@ -62,7 +71,7 @@ def configure_logging(level: str | None, log_format: str) -> None:
     if log_format == "json":
         handler.setFormatter(JsonFormatter())
     else:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+        handler.setFormatter(TextFormatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel((level or ("warning" if sys.stderr.isatty() else "info")).upper())

@@ -154,6 +154,10 @@ def _check_project(project: str) -> None:
         raise ConfigurationError(
             "`project` becomes part of schema names: use ASCII letters, digits and underscores only."
         )
+    if len(project) > _LONGEST_PROJECT:
+        raise ConfigurationError(
+            f"`project` can have {_LONGEST_PROJECT} characters: PostgreSQL cuts the names of schemas after 63."
+        )
     if re.search(r"^(raw|staging)(_|$)|(^|_)staging$", project, re.IGNORECASE):
         raise ConfigurationError(
             f"`project` cannot be {project!r}: its schemas would have the names of another project's. "
@@ -166,6 +170,7 @@ _LONGEST_DAYS: Final = 36_500
 _FARTHEST_ZONE: Final = 14
 """Hours from UTC: no calendar day of the world begins earlier or later."""
 _PROJECT: Final = re.compile("[A-Za-z0-9_]+")
+_LONGEST_PROJECT: Final = 40
 SECRETS: Final = {"api_key", "slack_incoming_hook"}
 
 

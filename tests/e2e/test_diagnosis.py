@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
+import subprocess
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -11,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from statsig_runs.simulator import Simulator
-from tests.support.workplace import KEY, Workplace
+from tests.support.workplace import COMMAND, KEY, Workplace
 
 CONFIG = """
 [sources.statsig_runs]
@@ -126,6 +128,19 @@ def test_the_doctor_has_the_exit_code_of_what_would_stop_a_sync(
     assert refused.code == 3
     assert "failed   API: " in refused.out
     assert "console-of-nobody" not in refused.out + refused.err
+
+
+@pytest.mark.skipif(not shutil.which("setpriv"), reason="who runs the tests as root may write everywhere")
+def test_the_doctor_sees_files_of_another_user(copy_of_yesterday: Callable[..., Workplace]) -> None:
+    workplace = copy_of_yesterday(SOURCES__STATSIG_RUNS__CHECKS__MAX_HOURS_SINCE_LOAD="-1")
+    workplace.database.chmod(0o400)
+    as_no_root = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", str(COMMAND), "doctor"]
+    done = subprocess.run(
+        as_no_root, cwd=workplace.work, env=workplace.environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1, done.stderr
+    assert f"failed   files: this user cannot write {workplace.database} of " in done.stdout
+    assert "chown -R USER " in done.stdout
 
 
 def test_the_doctor_sees_who_holds_the_lock(copy_of_yesterday: Callable[..., Workplace]) -> None:

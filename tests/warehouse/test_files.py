@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 from pathlib import Path
+from shlex import quote
 
 import duckdb
 import pytest
@@ -74,6 +75,16 @@ def test_projects_that_share_a_database_share_the_copy_and_neither_pages_nor_wha
     assert shop.report == tmp_path / "published" / "demo.statsig_shop.html"
     assert shop.docs == tmp_path / "published" / "demo.statsig_shop.docs.html"
     assert (only.told.name, shop.told.name) == ("told.json", "told_shop.json")
+
+
+def test_damage_that_is_met_half_way_is_told_with_what_mends_it(tmp_path: Path) -> None:
+    warehouse = make(tmp_path)
+    read = StorageError("The warehouse could not be read: IOException: Corrupt database file: computed checksum 1")
+    with pytest.raises(StorageError, match=r"itself\. Move it away, and the next sync") as raised, warehouse.locked():
+        raise read
+    assert f"  mv {quote(str(warehouse.database))} {quote(f'{warehouse.database}.damaged')}" in str(raised.value)
+    assert warehouse.advise(raised.value) is raised.value
+    assert warehouse.advise(other := StorageError("no space")) is other
 
 
 def test_who_held_the_lock_is_forgotten_with_it(tmp_path: Path) -> None:

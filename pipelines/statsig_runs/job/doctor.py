@@ -6,6 +6,7 @@ It changes nothing, and makes at most one request. A finding fails with the exit
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sqlite3
 import sys
@@ -72,6 +73,7 @@ def examine(warehouse: Warehouse, settings: Settings, now: datetime) -> Iterator
         yield _limiter_log(settings.api_key, settings.base_url)
         yield _api(settings.api_key, settings)
     yield _space(warehouse)
+    yield from _files(warehouse)
     yield _lock(warehouse)
     yield _versions()
     yield from _published(warehouse, settings, now)
@@ -147,6 +149,25 @@ def _space(warehouse: Warehouse) -> Finding:
     return Finding(
         "space", "failed", told, f"A sync may need {_size(wanted)}: free some space.", StorageError.exit_code
     )
+
+
+def _files(warehouse: Warehouse) -> Iterator[Finding]:
+    """What a sync by another user, or by root, may have left to itself; told only where there is something."""
+    state = warehouse.state
+    within = (state / "lock", state / "lock.json", state / "dbt", state / "dbt" / "target", state / "pipelines")
+    places = (warehouse.database, warehouse.published.file.parent, state, *within)
+    found = [path for path in places if path.exists() and not os.access(path, os.W_OK)]
+    if found:
+        told = ", ".join(f"{path} of {_owner(path)}" for path in found)
+        remedy = f"Give them to the user that syncs:\n  chown -R USER {shlex.quote(str(warehouse.database.parent))}"
+        yield Finding("files", "failed", f"this user cannot write {told}", remedy, StorageError.exit_code)
+
+
+def _owner(path: Path) -> str:
+    try:
+        return path.owner()
+    except KeyError:  # a user that this machine does not know
+        return f"user {path.stat().st_uid}"
 
 
 def _size(count: int) -> str:

@@ -74,6 +74,8 @@ def run_sync(warehouse: Warehouse, settings: Settings, request: Request, watch: 
         is_refused = isinstance(summary.error, StorageError)  # the next sync models what was loaded before
         if not is_refused and (summary.loaded or not summary.error):
             finish(warehouse, loader, settings, summary, watch, last_build=last_build, waited=models.waited)
+    if summary.error:
+        summary.error = warehouse.advise(summary.error)
     summary.seconds = time.monotonic() - started
     return summary
 

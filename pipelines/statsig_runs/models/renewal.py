@@ -125,8 +125,10 @@ def take_renewal(state: Path, place: str, variables: Mapping[str, Any]) -> Renew
         What a renewal needs. None where nothing was kept, or where the place, the variables or the code were others.
     """
     content = read_kept(state / _FILE, _key(place, variables))
-    with suppress(FileNotFoundError):
-        (state / _FILE).unlink()
+    try:
+        (state / _FILE).unlink(missing_ok=True)
+    except OSError:  # what cannot be taken away could be taken twice
+        return None
     with suppress(msgspec.MsgspecError):  # another version may have kept something else
         return msgspec.json.decode(content, type=Renewal) if content else None
     return None

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import json
 import math
-import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
+from statsig_runs.harmless import harmless
 from statsig_runs.moments import CLOCKS_DIFFER_BY
 
-_INVISIBLE: Final = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _AS_IT_IS: Final = {type(None), bool, int, str}
 _MINUTE: Final = 60
 _HOUR: Final = 60 * _MINUTE
@@ -26,14 +25,13 @@ _NAME_WIDTH: Final = 60
 
 
 def visible(text: str, width: int | None = None) -> str:
-    r"""Text that cannot move a cursor, change a colour or turn the direction of what follows.
+    """Text that obeys nothing it holds, and fits.
 
     Args:
-        text: any text; control characters and such become `\x1b` or `\u202e`.
+        text: any text; see `harmless`.
         width: the terminal columns it may take; what is longer ends in an ellipsis.
     """
-    if not (text.isascii() and text.isprintable()):
-        text = "".join(_escape(c) if unicodedata.category(c) in _INVISIBLE else c for c in text)
+    text = harmless(text)
     if width is None:
         return text
     from rich.cells import cell_len, set_cell_size
@@ -192,7 +190,3 @@ def _iso(value: datetime) -> str:
     if value.tzinfo is None:
         return value.isoformat(timespec=timespec)
     return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec=timespec) + "Z"
-
-
-def _escape(character: str) -> str:
-    return character.encode("unicode_escape", "surrogatepass").decode("ascii")

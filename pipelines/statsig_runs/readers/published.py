@@ -97,20 +97,27 @@ def fetch_rows(
     """All rows of a query of ours by column name, moments in UTC.
 
     Raises:
-        StorageError: the copy has no such table or column, since another version of this program published it.
+        StorageError: the copy has no such table or column, since another version of this program published it, or it
+            is damaged.
     """
     import duckdb
 
     try:
         cursor = connection.execute(sql, parameters if isinstance(parameters, Mapping) else list(parameters))
+        rows = cursor.fetchall()
     except (duckdb.CatalogException, duckdb.BinderException) as error:
         cause = str(error).partition("\n")[0]
         raise StorageError(
             "Another version of statsig-runs wrote the published copy. The next `statsig-runs sync` writes it anew. "
             f"What it lacks: {cause}"
         ) from None
+    except duckdb.IOException as error:
+        raise StorageError(
+            f"The published copy cannot be read: {error}\nWhere it is damaged, remove it once syncs work: the next "
+            "`statsig-runs sync` or `statsig-runs transform` writes it anew."
+        ) from None
     names = [column[0] for column in cursor.description or ()]
-    return [dict(zip(names, map(_in_utc, row), strict=True)) for row in cursor.fetchall()]
+    return [dict(zip(names, map(_in_utc, row), strict=True)) for row in rows]
 
 
 def newest_fetch(connection: duckdb.DuckDBPyConnection) -> datetime | None:

@@ -22,7 +22,7 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Final
 
-from statsig_runs.errors import ConfigurationError, StorageError
+from statsig_runs.errors import ConfigurationError, StatsigRunsError, StorageError
 from statsig_runs.origin import places_of
 from statsig_runs.warehouse.lock import folder_lock, waiting_lock
 from statsig_runs.warehouse.published import STORAGE_VERSION, Published, name_of
@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 _DUCKDBS_OWN: Final = frozenset({"temp", "system", "main", "memory", "information_schema", "pg_catalog"})
 _UNUSABLE_IN_NAMES: Final = frozenset("'\";")
 _UNUSABLE_IN_PATHS: Final = frozenset("?#")
+_HEALING: Final = "A damaged file does not heal by itself."
 
 
 class Warehouse:
@@ -86,7 +87,10 @@ class Warehouse:
                 raise self._storage_error(error) from None
             held.enter_context(self.destination.locked(self.schemas))
             self.prepare()
-            yield
+            try:
+                yield
+            except StatsigRunsError as error:
+                raise self.advise(error) from None
 
     def prepare(self) -> None:
         """Create what is missing: the folders, and an empty database that DuckDB 1.4 and later open.
@@ -203,6 +207,13 @@ class Warehouse:
             return str(self.published.file)
         return f"{self.published.file}, and whole in {self.destination.place}, schema {self.schemas.marts}"
 
+    def advise(self, error: StatsigRunsError) -> StatsigRunsError:
+        """The error, and where the job's own file is damaged what to do about it: it does not heal by itself."""
+        told = str(error)
+        if not self.destination.file or _HEALING in told or not _is_damage(told):
+            return error
+        return StorageError(f"{told}\n{_HEALING} {self._without_database(self.published)}")
+
     def _storage_error(self, error: Exception) -> StorageError:
         """Say what a database or file error means for the user."""
         text = str(error)
@@ -218,8 +229,8 @@ class Warehouse:
             f"{self.database} cannot be written: {text}\nWhat was loaded before is kept. Check free space and "
             f"permissions of {self.database.parent}, then run the same command again."
         )
-        if "not a valid DuckDB" in text or "Corrupt database" in text:
-            told += f"\nA damaged file does not heal by itself. {self._without_database(self.published)}"
+        if _is_damage(text):
+            told += f"\n{_HEALING} {self._without_database(self.published)}"
         return StorageError(told)
 
     def _without_database(self, published: Published) -> str:
@@ -231,6 +242,10 @@ class Warehouse:
             "Move it away, and the next sync goes on from the published copy, which holds everything that was "
             f"published:\n{_moving(self.database)}"
         )
+
+
+def _is_damage(text: str) -> bool:
+    return "not a valid DuckDB" in text or "Corrupt database" in text
 
 
 def _without_both(database: Path, published: Published) -> str:
