@@ -11,6 +11,7 @@ import base64
 import logging
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
 from statsig_runs.unfold import BEGINS_ESCAPES, ESCAPE, carry, unfold, ways
 
@@ -170,10 +171,7 @@ def install_log_filter(redactor: Redactor) -> None:
 
     def make_scrubbed_record(*args: object, **kwargs: object) -> logging.LogRecord:
         record = make_record(*args, **kwargs)
-        try:
-            record.msg = redactor.scrub(record.getMessage())
-        except (TypeError, ValueError):  # arguments that do not fit the message: logging would print them all
-            record.msg = redactor.scrub(str(record.msg))
+        record.msg = redactor.scrub(_read_message(record))
         record.args = None
         if record.exc_info and record.exc_info[0] is not None:
             record.exc_text = logging.Formatter().formatException(record.exc_info)
@@ -185,3 +183,14 @@ def install_log_filter(redactor: Redactor) -> None:
         return record
 
     logging.setLogRecordFactory(make_scrubbed_record)
+
+
+def _read_message(record: logging.LogRecord) -> str:
+    """The message with its arguments, or without them where they cannot be put in: logging would print them all."""
+    try:
+        return record.getMessage()
+    except Exception:  # noqa: BLE001  an argument raises what it likes, and no log line may end a sync
+        message = record.msg
+    with suppress(Exception):
+        return str(message)
+    return f"a {type(message).__name__} that cannot be shown"
