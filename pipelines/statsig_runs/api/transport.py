@@ -177,7 +177,11 @@ class Transport:
         waited = 0.0
         while True:
             self._spend_request()
-            sent_at = self._limiter.acquire(stop)
+            try:
+                sent_at = self._limiter.acquire(stop)
+            except Stopped:
+                self._count(requests=-1)  # it never left: another may be sent in its place
+                raise
             answer = self._send(target)
             self.has_answered = True
             if not answer.asks_to_wait:
@@ -244,11 +248,12 @@ class Transport:
                 raise RequestsSpentError(f"All {self._max_requests} requests that were allowed have been made.")
             self._usage = replace(self._usage, requests=self._usage.requests + 1)
 
-    def _count(self, retries: int = 0, rate_limited: int = 0) -> None:
+    def _count(self, requests: int = 0, retries: int = 0, rate_limited: int = 0) -> None:
         with self._usage_lock:
             usage = self._usage
             self._usage = replace(
                 usage,
+                requests=usage.requests + requests,
                 retries=usage.retries + retries,
                 rate_limited=usage.rate_limited + rate_limited,
             )
