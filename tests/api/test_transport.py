@@ -13,7 +13,7 @@ import pytest
 from statsig_runs.api import FetchedRun, Patience, Runs, transport
 from statsig_runs.api.answers import parse_retry_after
 from statsig_runs.api.rate_limit import RateLimiter, Stopped, parse_rate_limits
-from statsig_runs.errors import ApiError
+from statsig_runs.errors import AnswerTooLongError, ApiError
 from statsig_runs.simulator import Simulator
 from tests.support.clients import BODY, KEY, Open, assert_holds_no_key
 from tests.support.wire_server import WireServer, http, send
@@ -131,6 +131,16 @@ def test_an_answer_of_more_than_a_sane_size_is_refused(
     with WireServer(send(answer)) as server, pytest.raises(ApiError, match="longer than 1 MiB"):
         Runs(open_api(server.url)).read("r")
     assert len(server.requests) == 1
+
+
+def test_an_answer_that_is_too_long_is_an_answer(open_api: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "MAX_BODY", 1 << 20)
+    with WireServer(send(http(200, b" " * 3_000_000))) as server:
+        api = open_api(server.url)
+        assert not api.has_answered
+        with pytest.raises(AnswerTooLongError):
+            Runs(api).read("r")
+        assert api.has_answered
 
 
 @pytest.mark.parametrize(

@@ -237,6 +237,7 @@ class Transport:
             chunks.append(chunk)
             size += len(chunk)
             if size > MAX_BODY:
+                self.has_answered = True
                 raise AnswerTooLongError(
                     f"An answer of {self.host} is longer than {MAX_BODY >> 20} MiB; it was refused."
                 )
