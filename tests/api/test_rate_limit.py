@@ -126,6 +126,19 @@ def test_a_log_that_another_process_never_lets_go_is_given_up(tmp_path: Path, ca
     frozen.close()
 
 
+def test_a_log_whose_disk_is_full_is_given_up_and_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    limiter = RateLimiter(parse_rate_limits("10000/60"), tmp_path / "log.sqlite")
+    limiter._bucket.conn.execute("PRAGMA max_page_count = 1")  # type: ignore[union-attr]  # no more than it has
+    stop = threading.Event()
+    for _ in range(1000):
+        limiter.acquire(stop)
+    (warning,) = caplog.messages
+    assert warning == (
+        f"The rate-limit log {tmp_path}/log.sqlite cannot be used (database or disk is full): other processes with "
+        "this key are not taken into account. If the file is damaged, delete it."
+    )
+
+
 def test_waiting_for_the_limit_ends_when_it_is_called_off() -> None:
     limiter = RateLimiter(parse_rate_limits("1/600"))
     stop = threading.Event()

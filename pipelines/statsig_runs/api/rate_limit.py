@@ -85,6 +85,7 @@ class RateLimiter:
         self, rates: list[Rate], path: Path | None = None, on_wait: Callable[[float], None] | None = None
     ) -> None:
         self._rates = widen(rates)
+        self._path = path
         self._on_wait = on_wait
         self._gate = threading.Lock()  # one thread at a time waits for the log, the others for the gate
         self._pause_lock = threading.Lock()
@@ -96,7 +97,7 @@ class RateLimiter:
             try:
                 self._bucket = open_log(self._rates, path)
             except (OSError, sqlite3.Error) as error:
-                self._go_alone(error, path)
+                self._go_alone(error)
 
     def acquire(self, stop: threading.Event) -> float:
         """Wait until the next request may leave; return the time it was let go (`time.monotonic`).
@@ -157,14 +158,14 @@ class RateLimiter:
             return enter(bucket)
         except sqlite3.Error as error:
             bucket.close()
-            self._go_alone(error, None)
+            self._go_alone(error)
             return 0.001
 
-    def _go_alone(self, error: Exception, path: Path | None) -> None:
+    def _go_alone(self, error: Exception) -> None:
         log.warning(
-            "The rate-limit log%s cannot be used (%s): other processes with this key are not taken into account. "
+            "The rate-limit log %s cannot be used (%s): other processes with this key are not taken into account. "
             "If the file is damaged, delete it.",
-            f" {path}" if path else "",
+            self._path,
             error,
         )
         self._bucket = InMemoryBucket(self._rates)
