@@ -223,3 +223,27 @@ def test_a_secret_that_became_known_later_is_masked_in_a_traceback(logged: Strin
 def test_arguments_that_do_not_fit_their_message_are_not_printed(logged: StringIO) -> None:
     logging.getLogger("library.deep").warning("only text", "s3cret")  # noqa: PLE1205
     assert logged.getvalue() == "only text\n"
+
+
+class Textless:
+    """Has no text of its own, and says so with the secret in its words."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("s3cret")
+
+
+@pytest.mark.parametrize(
+    ("message", "arguments", "told"),
+    [
+        ("s3cret: %(a)s", ({"b": "s3cret"},), "***: %(a)s\n"),
+        ("console-abc: %s of %s", (Textless(), "s3cret"), "console-***: %s of %s\n"),
+        (Textless(), (), "a Textless that cannot be shown\n"),
+        (Textless(), ("s3cret",), "a Textless that cannot be shown\n"),
+    ],
+    ids=["a name that is not there", "an argument without a text", "no text", "no text, but an argument"],
+)
+def test_what_cannot_be_put_into_words_is_logged_without_an_error_and_without_the_key(
+    message: object, arguments: tuple[object, ...], told: str, logged: StringIO
+) -> None:
+    logging.getLogger("library.deep").warning(message, *arguments)
+    assert logged.getvalue() == told

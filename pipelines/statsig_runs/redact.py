@@ -1,61 +1,31 @@
 """Secrets out of texts: errors, log lines, payloads, everything a person or a file may see.
 
 The Console API repeats the key it was sent in its 401 body, so nothing it answers may be shown or stored before it
-went through here. Texts are searched as they are, and as they read once their escapes are undone, layer by layer. This
-module knows texts only: no HTTP, no settings.
+went through here. Texts are searched as they are, and as they read once their escapes are undone (`unfold`). This
+module knows texts and log records only: no HTTP, no settings.
 """
 
 from __future__ import annotations
 
 import base64
-import html
 import logging
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+
+from statsig_runs.unfold import BEGINS_ESCAPES, ESCAPE, carry, unfold, ways
 
 MASK = "***"
 _KEY_MASK = f"console-{MASK}"
 _KEY_PREFIX = "console-"
 _CONSOLE_KEY = re.compile(rf"{_KEY_PREFIX}[\w.~+/=%-]+", re.IGNORECASE)
 
-_LAYERS = 8  # of escapes within escapes
 _NO_CHANCE = 8  # characters: the base64 of a secret as long as that stands in no text by chance
 _NO_WORD = 12  # characters: what follows `console-` is no word, if it is as long as that
 # characters: a shorter key is a word such as `test`, which local servers take for one. It is no secret, and it may
 # stand in every payload, `latestStatus` for example: replacing it would spoil the data
 _SHORTEST_SECRET = 8
 
-_HEX = "[0-9a-fA-F]"
-_AFTER_BACKSLASH = rf"""
-      (?<= \\ ) (?:
-          U ({_HEX}{{8}})                   # Python
-        | [uU] ({_HEX}{{4}})                # JSON and most languages
-        | u \{{ ({_HEX}{{1,6}}) \}}           # JavaScript
-        | [xX] ({_HEX}{{2}})
-        | ([0-7]{{3}})
-        | ([^a-zA-Z0-9])
-      )
-"""
-_ESCAPE = re.compile(
-    rf"""
-    [\\%&] (?:                              # first, because `re` looks for a set of characters quickly
-      {_AFTER_BACKSLASH}
-    | (?<= % ) (?:
-          ({_HEX}{{2}})                     # an address
-        | [uU] ({_HEX}{{4}})                # JavaScript's `escape`
-      )
-    | (?<= & ) (?:                         # HTML
-          \#[xX] 0* ({_HEX}{{1,6}}) ;?
-        | \# 0* ([0-9]{{1,7}}) ;?
-        | ([a-zA-Z][a-zA-Z0-9]* ;)
-      )
-    )
-    """,
-    re.VERBOSE,
-)
-_BACKSLASH = re.compile(rf"\\ {_AFTER_BACKSLASH}", re.VERBOSE)
-_OCTAL, _BARE, _DECIMAL, _NAMED = 5, 6, 10, 11  # groups; the others are hexadecimal
-_BEGINS_ESCAPES = (b"\\", b"%", b"&")
 _JSON_STRING = re.compile(r'"([^"\\]*+(?:\\.[^"\\]*+)*+)"', re.DOTALL)
 
 
@@ -94,7 +64,7 @@ class Redactor:
         each of its strings is scrubbed by itself.
         """
         lowered = body.lower()
-        has_escapes = any(sign in body for sign in _BEGINS_ESCAPES)
+        has_escapes = any(sign in body for sign in BEGINS_ESCAPES)
         if not has_escapes and not any(needle in lowered for needle in self._bytes):
             return body
         text = body.decode(errors="surrogateescape")
@@ -116,7 +86,7 @@ def _readings(secret: str) -> set[str]:
     utf16 = re.sub(r"[^\0-\uffff]", lambda match: _as_surrogates(match[0]), secret)  # JSON spells halves
     forms = {secret, utf8, utf16}
     forms |= {form.replace(" ", "+") for form in forms}
-    return {layer for form in forms for layer in _unfold(form, _ESCAPE)}
+    return {layer for form in forms for layer in unfold(form, ESCAPE)}
 
 
 def _as_surrogates(character: str) -> str:
@@ -141,39 +111,8 @@ def _encodings(secret: str) -> Iterator[tuple[str, str]]:
             yield form, f"{sign if before else ''}{re.escape(form)}{sign}={{0,2}}"
 
 
-def _ways(text: str) -> Iterator[re.Pattern[str]]:
-    """The escapes to undo: all, and those of JSON alone, since a secret that ends in `%` begins an escape in `%00`."""
-    yield _ESCAPE
-    if "\\" in text:
-        yield _BACKSLASH
-
-
-def _unfold(text: str, escapes: re.Pattern[str]) -> Iterator[str]:
-    """The text, and what it reads as, layer by layer."""
-    for _ in range(_LAYERS):
-        yield text
-        inner = escapes.sub(_decode, text)
-        if inner == text:
-            return
-        text = inner
-    yield text
-
-
-def _decode(escape: re.Match[str]) -> str:
-    """The one character that an escape stands for, or the escape itself where there is no such character."""
-    kind = escape.lastindex or 0
-    sign = escape[kind]
-    if kind == _BARE:
-        return sign
-    if kind == _NAMED:
-        character = html.unescape(f"&{sign}")
-        return character if len(character) == 1 else escape[0]
-    code = int(sign, {_DECIMAL: 10, _OCTAL: 8}.get(kind, 16))
-    return chr(code) if code <= 0x10FFFF else escape[0]  # noqa: PLR2004  the end of Unicode
-
-
 def _is_found(needles: Iterable[str], text: str) -> bool:
-    layers = (layer.lower() for escapes in _ways(text) for layer in _unfold(text, escapes))
+    layers = (layer.lower() for escapes in ways(text) for layer in unfold(text, escapes))
     return any(needle in layer for layer in layers for needle in needles)
 
 
@@ -181,7 +120,7 @@ def _mask(text: str, patterns: list[re.Pattern[str]], mask: str | None = None) -
     """Replace what the patterns find in any layer, by `mask` or by what fits."""
     parts: list[str] = []
     done = 0
-    for start, end, fitting in sorted(found for escapes in _ways(text) for found in _find(text, patterns, escapes)):
+    for start, end, fitting in sorted(found for escapes in ways(text) for found in _find(text, patterns, escapes)):
         if start >= done:
             parts += text[done:start], mask or fitting
         done = max(done, end)
@@ -192,24 +131,13 @@ def _find(text: str, patterns: list[re.Pattern[str]], escapes: re.Pattern[str]) 
     """Where the patterns are found in any layer: start and end in the text itself, and a mask."""
     starts = list(range(len(text) + 1))  # of each character of the layer, and the end of the last
     outer = ""
-    for layer in _unfold(text, escapes):
-        starts = _carry(starts, outer, escapes)
+    for layer in unfold(text, escapes):
+        starts = carry(starts, outer, escapes)
         for pattern in patterns:
             for match in pattern.finditer(layer):
                 fitting = _KEY_MASK if match[0].lower().startswith(_KEY_PREFIX) else MASK
                 yield starts[match.start()], starts[match.end()], fitting
         outer = layer
-
-
-def _carry(starts: list[int], outer: str, escapes: re.Pattern[str]) -> list[int]:
-    """Of each character of the next layer: where it starts in the text itself."""
-    carried: list[int] = []
-    done = 0
-    for escape in escapes.finditer(outer):
-        if len(_decode(escape)) == 1:
-            carried += starts[done : escape.start() + 1]
-            done = escape.end()
-    return carried + starts[done:]
 
 
 def payload_redactor(secret: str) -> Redactor:
@@ -243,10 +171,7 @@ def install_log_filter(redactor: Redactor) -> None:
 
     def make_scrubbed_record(*args: object, **kwargs: object) -> logging.LogRecord:
         record = make_record(*args, **kwargs)
-        try:
-            record.msg = redactor.scrub(record.getMessage())
-        except (TypeError, ValueError):  # arguments that do not fit the message: logging would print them all
-            record.msg = redactor.scrub(str(record.msg))
+        record.msg = redactor.scrub(_read_message(record))
         record.args = None
         if record.exc_info and record.exc_info[0] is not None:
             record.exc_text = logging.Formatter().formatException(record.exc_info)
@@ -258,3 +183,14 @@ def install_log_filter(redactor: Redactor) -> None:
         return record
 
     logging.setLogRecordFactory(make_scrubbed_record)
+
+
+def _read_message(record: logging.LogRecord) -> str:
+    """The message with its arguments, or without them where they cannot be put in: logging would print them all."""
+    try:
+        return record.getMessage()
+    except Exception:  # noqa: BLE001  an argument raises what it likes, and no log line may end a sync
+        message = record.msg
+    with suppress(Exception):
+        return str(message)
+    return f"a {type(message).__name__} that cannot be shown"

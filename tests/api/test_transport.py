@@ -4,6 +4,7 @@ import gzip
 import math
 import socket
 import struct
+import threading
 import time
 from collections.abc import Callable
 
@@ -11,8 +12,8 @@ import pytest
 
 from statsig_runs.api import FetchedRun, Patience, Runs, transport
 from statsig_runs.api.answers import parse_retry_after
-from statsig_runs.api.rate_limit import RateLimiter
-from statsig_runs.errors import ApiError
+from statsig_runs.api.rate_limit import RateLimiter, Stopped, parse_rate_limits
+from statsig_runs.errors import AnswerTooLongError, ApiError
 from statsig_runs.simulator import Simulator
 from tests.support.clients import BODY, KEY, Open, assert_holds_no_key
 from tests.support.wire_server import WireServer, http, send
@@ -132,6 +133,16 @@ def test_an_answer_of_more_than_a_sane_size_is_refused(
     assert len(server.requests) == 1
 
 
+def test_an_answer_that_is_too_long_is_an_answer(open_api: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "MAX_BODY", 1 << 20)
+    with WireServer(send(http(200, b" " * 3_000_000))) as server:
+        api = open_api(server.url)
+        assert not api.has_answered
+        with pytest.raises(AnswerTooLongError):
+            Runs(api).read("r")
+        assert api.has_answered
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -182,6 +193,24 @@ def test_an_api_that_answers_429_through_the_whole_long_window_is_given_up(
     ):
         Runs(open_api(server.url)).read("r")
     assert len(server.requests) == 4
+
+
+def test_a_request_that_was_called_off_before_it_left_is_none_of_those_allowed(server: Simulator) -> None:
+    stop = threading.Event()
+    limiter = RateLimiter(parse_rate_limits("2/60"), on_wait=lambda _: stop.set())
+    sender = transport.Transport(KEY, server.url, limiter, Patience(), connections=1, is_direct=True, max_requests=3)
+
+    def get() -> int:
+        return sender.get("/", stop, lambda answer: answer.status)
+
+    assert [get(), get()] == [404, 404]
+    with pytest.raises(Stopped):
+        get()
+    assert sender.usage.requests == 2
+    stop.clear()
+    with pytest.raises(Stopped):  # it waits again: no `RequestsSpentError`
+        get()
+    sender.close()
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,11 @@
 
     address     what may be put into a request          (pure)
     rate_limit  when a request may leave                (knows no HTTP)
+    shared_log  what has left lately, of all processes  (knows no waiting)
     transport   how it is sent, and sent again          (knows no meaning)
     wire        connections that end by a deadline, and what they trust   (knows no key)
     answers     what any answer means                   (pure)
+    shown       texts from outside, fit to be shown     (pure)
     threads     work in other threads                   (knows no request)
     client      many requests at once; puts the others together
     runs        the endpoint of runs: its paths and answers

@@ -19,7 +19,8 @@ from urllib.parse import urlsplit
 
 from statsig_runs.api.address import check_base_url, check_key, is_loopback
 from statsig_runs.api.answers import Answer, NotTheApi
-from statsig_runs.api.rate_limit import RateLimiter, log_directory, log_name, parse_rate_limits
+from statsig_runs.api.rate_limit import RateLimiter, parse_rate_limits
+from statsig_runs.api.shared_log import log_directory, log_name
 from statsig_runs.api.threads import take, wait_for, work
 from statsig_runs.api.transport import PATIENCE, Patience, Transport, Usage
 from statsig_runs.errors import ApiError, ApiRequestError, NotTheApiError, RequestsSpentError

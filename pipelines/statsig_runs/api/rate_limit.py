@@ -1,27 +1,22 @@
 """The API's rate windows, kept before the API has to: a sliding log of requests that all processes share.
 
-The log itself is pyrate-limiter's, in an SQLite file of the user's own. What is added here is the waiting: it can be
-interrupted, it is reported, and each request is stamped with the time it really leaves. This module
-knows no HTTP; a 429 reaches it as a call of `pause`.
+The log itself is in `shared_log`. What is added here is the waiting: it can be interrupted, it is reported, and each
+request is stamped with the time it really leaves. This module knows no HTTP; a 429 reaches it as a call of `pause`.
 """
 
 from __future__ import annotations
 
-import errno
-import hashlib
 import logging
-import os
 import random
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from pathlib import Path
-from tempfile import gettempdir
 
-from pyrate_limiter import InMemoryBucket, Rate, RateItem, SQLiteBucket, validate_rate_list
+from pyrate_limiter import InMemoryBucket, Rate, validate_rate_list
 
+from statsig_runs.api.shared_log import Bucket, enter, forget, open_log
 from statsig_runs.errors import ConfigurationError
 
 log = logging.getLogger(__name__)
@@ -32,7 +27,6 @@ LONGEST_WAIT = 900.0
 _FIRST_PAUSE = 0.25  # seconds; a dozen doublings outlast the long window
 _REPORTED_WAIT = 0.5  # seconds; shorter ones are the rhythm of the short window, nobody needs to hear of them
 _LOOK_UP = 0.5  # seconds between two looks at the stop event
-_KEPT = 3_600_000  # milliseconds of log that are kept for processes with longer windows than ours
 
 
 class Stopped(Exception):  # noqa: N818  # not an error: somebody asked for it
@@ -78,32 +72,6 @@ def widen(rates: list[Rate]) -> list[Rate]:
     return widened
 
 
-def log_directory() -> Path:
-    """Where this user's limiter logs live: the state directory of the XDG specification, or one that stands for it.
-
-    The other one is the user's own in the folder of temporary files. It is taken, and named in a warning, where the
-    user has no home or may not write to it.
-    """
-    state = Path(os.environ.get("XDG_STATE_HOME", ""))
-    wanted: Path | str = "the home of a user who has none"
-    with suppress(OSError, RuntimeError):
-        wanted = (state if state.is_absolute() else Path.home() / ".local" / "state") / "statsig-runs"
-        wanted.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if os.access(wanted, os.W_OK):
-            return wanted
-    substitute = Path(gettempdir()) / f"statsig-runs-{os.geteuid()}"
-    with suppress(OSError):
-        substitute.mkdir(mode=0o700)
-    log.warning("The rate-limit log is in %s, since %s cannot be written", substitute, wanted)
-    return substitute
-
-
-def log_name(api_key: str, origin: str) -> str:
-    """Name the log of one key at one API: the same in every process, and no way back to the key."""
-    digest = hashlib.pbkdf2_hmac("sha256", api_key.encode(), f"statsig-runs {origin}".encode(), 10_000, dklen=12)
-    return f"rate-{digest.hex()}.sqlite"
-
-
 class RateLimiter:
     """Lets requests go as the windows allow, for all threads of this process and all processes of this user.
 
@@ -117,18 +85,19 @@ class RateLimiter:
         self, rates: list[Rate], path: Path | None = None, on_wait: Callable[[float], None] | None = None
     ) -> None:
         self._rates = widen(rates)
+        self._path = path
         self._on_wait = on_wait
         self._gate = threading.Lock()  # one thread at a time waits for the log, the others for the gate
         self._pause_lock = threading.Lock()
         self._paused_at = self._paused_until = 0.0
         self._pauses_in_a_row = 0
         self._next_leak = 0.0
-        self._bucket: SQLiteBucket | InMemoryBucket = InMemoryBucket(self._rates)
+        self._bucket: Bucket = InMemoryBucket(self._rates)
         if path is not None:
             try:
-                self._bucket = _open_log(self._rates, path)
+                self._bucket = open_log(self._rates, path)
             except (OSError, sqlite3.Error) as error:
-                self._go_alone(error, path)
+                self._go_alone(error)
 
     def acquire(self, stop: threading.Event) -> float:
         """Wait until the next request may leave; return the time it was let go (`time.monotonic`).
@@ -185,24 +154,18 @@ class RateLimiter:
         try:
             if time.monotonic() >= self._next_leak:
                 self._next_leak = time.monotonic() + 10
-                with _alone(bucket):
-                    bucket.leak(_now(bucket) - _KEPT)
-            with _alone(bucket):
-                _mend_clock(bucket)
-                item = RateItem("request", _now(bucket))
-                if bucket.put(item):
-                    return 0.0
-                return max(int(bucket.waiting(item)), 1) / 1000  # type: ignore[arg-type]  # never awaitable here
+                forget(bucket)
+            return enter(bucket)
         except sqlite3.Error as error:
             bucket.close()
-            self._go_alone(error, None)
+            self._go_alone(error)
             return 0.001
 
-    def _go_alone(self, error: Exception, path: Path | None) -> None:
+    def _go_alone(self, error: Exception) -> None:
         log.warning(
-            "The rate-limit log%s cannot be used (%s): other processes with this key are not taken into account. "
+            "The rate-limit log %s cannot be used (%s): other processes with this key are not taken into account. "
             "If the file is damaged, delete it.",
-            f" {path}" if path else "",
+            self._path,
             error,
         )
         self._bucket = InMemoryBucket(self._rates)
@@ -211,49 +174,3 @@ class RateLimiter:
 def _raise_if(stop: threading.Event) -> None:
     if stop.is_set():
         raise Stopped
-
-
-def _open_log(rates: list[Rate], path: Path) -> SQLiteBucket:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if path.parent.stat().st_uid != os.geteuid():
-        raise PermissionError(errno.EACCES, "its folder is another user's", str(path.parent))
-    try:
-        return _open_sqlite(rates, path)
-    except sqlite3.OperationalError:
-        raise  # locked, full, not readable: it may be in use
-    except sqlite3.DatabaseError:  # damaged, by a power cut perhaps; an hour of history is no loss
-        for suffix in ("", "-wal", "-shm"):
-            Path(f"{path}{suffix}").unlink(missing_ok=True)
-        return _open_sqlite(rates, path)
-
-
-def _open_sqlite(rates: list[Rate], path: Path) -> SQLiteBucket:
-    bucket = SQLiteBucket.init_from_file(rates, db_path=str(path))
-    bucket.conn.execute("PRAGMA journal_mode = WAL")
-    bucket.conn.execute("PRAGMA synchronous = OFF")  # or requests would wait for the disk now and then
-    return bucket
-
-
-@contextmanager
-def _alone(bucket: SQLiteBucket | InMemoryBucket) -> Iterator[None]:
-    """Keep other processes out: by SQLite's own lock, ten times as fast as a lock file beside it."""
-    if isinstance(bucket, InMemoryBucket):
-        yield
-        return
-    with bucket.conn:
-        bucket.conn.execute("BEGIN IMMEDIATE")
-        yield
-
-
-def _now(bucket: SQLiteBucket | InMemoryBucket) -> int:
-    """Milliseconds: of the wall clock, which processes share, or of the monotonic one in memory."""
-    return int(bucket.now())  # type: ignore[no-untyped-call]
-
-
-def _mend_clock(bucket: SQLiteBucket | InMemoryBucket) -> None:
-    """Move the log back with a clock that was set back: entries in the future would block for as long."""
-    newest = bucket.peek(0)
-    now = _now(bucket)
-    if isinstance(bucket, SQLiteBucket) and newest is not None and newest.timestamp > now:
-        step = newest.timestamp - now
-        bucket.conn.execute(f"UPDATE '{bucket.table}' SET item_timestamp = item_timestamp - {step}")  # noqa: S608

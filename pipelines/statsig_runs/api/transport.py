@@ -24,6 +24,7 @@ import urllib3
 
 from statsig_runs.api.answers import TOO_MANY_REQUESTS, Answer, Unusable, parse_retry_after
 from statsig_runs.api.rate_limit import LONGEST_WAIT, RateLimiter, Stopped
+from statsig_runs.api.shown import find_reason, fit_to_show
 from statsig_runs.api.wire import DeadlineAdapter, find_certificates, find_proxies
 from statsig_runs.errors import AnswerTooLongError, ApiError, RequestsSpentError
 from statsig_runs.redact import Redactor
@@ -35,10 +36,6 @@ MAX_BODY = 64 * 1024 * 1024
 _CHUNK = 65_536
 _SERVER_ERRORS = 500
 _KEPT = "Nothing that was loaded is lost; run sync again."
-
-_SHOWN = 300  # characters of a text from outside, once the secrets in it are replaced
-_LOOKED_AT = 20_000  # characters of a text from outside; what is longer is cut there
-_UNSURE = 10_000  # characters before that cut, which are not shown: half a secret would not be recognised
 
 T = TypeVar("T")
 
@@ -130,12 +127,7 @@ class Transport:
 
     def scrub(self, text: str) -> str:
         """Make a text from outside fit to be shown: no secrets, one line of some 300 printable characters."""
-        # UTF-16 that was read as Latin-1 has a U+0000 beside each letter: a key would not be found in it
-        known = text.replace("\0", "")
-        shown = self._redactor.scrub(known[:_LOOKED_AT])
-        is_cut = len(known) > _LOOKED_AT
-        line = "".join(c if c.isprintable() else " " for c in (shown[:-_UNSURE] if is_cut else shown))
-        return f"{line[:_SHOWN]}…" if is_cut or len(line) > _SHOWN else line
+        return fit_to_show(text, self._redactor)
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -185,7 +177,11 @@ class Transport:
         waited = 0.0
         while True:
             self._spend_request()
-            sent_at = self._limiter.acquire(stop)
+            try:
+                sent_at = self._limiter.acquire(stop)
+            except Stopped:
+                self._count(requests=-1)  # it never left: another may be sent in its place
+                raise
             answer = self._send(target)
             self.has_answered = True
             if not answer.asks_to_wait:
@@ -230,7 +226,7 @@ class Transport:
                 received_at=datetime.now(UTC),
             )
         except (OSError, urllib3.exceptions.HTTPError) as error:
-            problem = self.scrub(_find_reason(error))
+            problem = self.scrub(find_reason(error))
         raise _NoAnswer(problem)
 
     def _read_body(self, response: requests.Response) -> bytes:
@@ -241,6 +237,7 @@ class Transport:
             chunks.append(chunk)
             size += len(chunk)
             if size > MAX_BODY:
+                self.has_answered = True
                 raise AnswerTooLongError(
                     f"An answer of {self.host} is longer than {MAX_BODY >> 20} MiB; it was refused."
                 )
@@ -252,18 +249,12 @@ class Transport:
                 raise RequestsSpentError(f"All {self._max_requests} requests that were allowed have been made.")
             self._usage = replace(self._usage, requests=self._usage.requests + 1)
 
-    def _count(self, retries: int = 0, rate_limited: int = 0) -> None:
+    def _count(self, requests: int = 0, retries: int = 0, rate_limited: int = 0) -> None:
         with self._usage_lock:
             usage = self._usage
             self._usage = replace(
                 usage,
+                requests=usage.requests + requests,
                 retries=usage.retries + retries,
                 rate_limited=usage.rate_limited + rate_limited,
             )
-
-
-def _find_reason(error: BaseException) -> str:
-    """The words of the innermost error: `Connection refused`, not the three exceptions around it."""
-    while error.__context__ is not None:
-        error = error.__context__
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -1,15 +1,14 @@
 """Reads an archive of runs as one stream of payloads, whatever form it was saved in.
 
-A run a line is the usual form, and the one of which no more than a line is held in memory. All others are told from it
-by where their brackets close: an object over many lines, an array, answers of the API one after the other. This module
-knows files and JSON, and what may be wrapped around a run; what a run is, the contract says.
+A run a line is the usual form, and the one of which no more than a line is held in memory. All others are cut into
+values by `json_cutter`: an object over many lines, an array, answers of the API one after the other. This module knows
+files and JSON, and what may be wrapped around a run; what a run is, the contract says.
 """
 
 from __future__ import annotations
 
 import gzip
 import io
-import re
 import sys
 import zlib
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ import msgspec
 
 from statsig_runs.contract import RejectedRun, reject
 from statsig_runs.errors import ConfigurationError
+from statsig_runs.job.json_cutter import BETWEEN, Cutter
 from statsig_runs.json_text import elements, first_byte, members
 from statsig_runs.moments import in_utc
 from statsig_runs.status_messages.message import NAMES
@@ -40,13 +40,9 @@ DAMAGES: Final = (EOFError, OSError, zlib.error)
 _GZIP: Final = b"\x1f\x8b"
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
-_BETWEEN: Final = b" \t\r\n,\x1e"  # white space, the commas of an array taken apart, and RFC 7464's record separator
 _LARGEST: Final = 1 << 30  # bytes of one value; a run has some kilobytes
 _KEPT: Final = 100_000  # bytes of a text that is no run
 _HEAD: Final = 4096  # bytes that tell text from other files
-
-# a bracket, or a string; without its end, the string goes on to the end of the line
-_MARK: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+("?)|[\[{]|[\]}]', re.DOTALL)
 
 
 class StatusPayload(NamedTuple):
@@ -118,7 +114,7 @@ def read_archive(stream: io.BufferedReader, fetched_at: datetime) -> Iterator[Pa
     head = stream.peek(_HEAD)[:_HEAD]
     if b"\0" in head[:4] or (b"\0" in head and first_byte(head) not in {b"{", b"["}):
         raise ConfigurationError(f"The archive is no text in UTF-8. {WANTED}")
-    cutter = _Cutter()
+    cutter = Cutter()
     for number, line in enumerate(iter(partial(stream.readline, _LARGEST), b""), 1):
         if cutter.size + len(line) >= _LARGEST:
             raise ConfigurationError(
@@ -128,7 +124,7 @@ def read_archive(stream: io.BufferedReader, fetched_at: datetime) -> Iterator[Pa
         text = line.removeprefix(_BYTE_ORDER_MARK).strip()
         if not cutter.size:
             try:
-                yield from _unwrap(text.strip(_BETWEEN), fetched_at, number)
+                yield from _unwrap(text.strip(BETWEEN), fetched_at, number)
                 continue
             except (ValueError, RecursionError):  # not a whole value, more than one, or none
                 pass
@@ -136,68 +132,6 @@ def read_archive(stream: io.BufferedReader, fetched_at: datetime) -> Iterator[Pa
             yield from _read_piece(piece, fetched_at, begun)
     for piece, begun in cutter.end():
         yield from _read_piece(piece, fetched_at, begun)
-
-
-class _Cutter:
-    """Cuts lines into JSON values: a value ends where its brackets close.
-
-    `size` is how many bytes have come of a value that has not ended yet.
-    """
-
-    def __init__(self) -> None:
-        self.size = 0
-        self._lines: list[tuple[bytes, int]] = []
-        self._depth = 0
-
-    def feed(self, line: bytes, number: int) -> Iterator[tuple[bytes, int]]:
-        """Add a line. Gives the values that are complete now, each with the number of the line in which it begins."""
-        if self._lines and line.startswith(b"{") and not self._lines[-1][0].endswith((b"[", b",", b":")):
-            yield from self.end()  # the value before was never closed, and this is the next one
-        start = 0
-        is_json = True
-        for mark in _MARK.finditer(line):
-            if mark[0].startswith(b'"'):
-                is_json = bool(mark[1])  # no string goes on in the next line
-                continue
-            self._depth += 1 if mark[0] in b"[{" else -1
-            if self._depth <= 0:
-                self._add(line[start : mark.end()], number)
-                yield b"\n".join(text for text, _ in self._lines), self._lines[0][1]
-                self._clear()
-                start = mark.end()
-        self._add(line[start:] if self._depth else line[start:].strip(_BETWEEN), number)
-        if not self._depth or not is_json:
-            yield from self.end()
-
-    def end(self) -> Iterator[tuple[bytes, int]]:
-        """What is left is no whole value. Still, a line in it that is an object by itself may be a run."""
-        lines = self._lines
-        self._clear()
-        broken = []
-        for line, number in lines:
-            text = line.strip(_BETWEEN)
-            if text.startswith(b"{") and _is_json(text):
-                yield text, number
-            else:
-                broken.append(line)
-        if broken:
-            yield b"\n".join(broken), lines[0][1]
-
-    def _add(self, text: bytes, number: int) -> None:
-        if text:
-            self._lines.append((text, number))
-            self.size += len(text)
-
-    def _clear(self) -> None:
-        self.size, self._lines, self._depth = 0, [], 0
-
-
-def _is_json(text: bytes) -> bool:
-    try:
-        _decode_wrapped(text)
-    except (ValueError, RecursionError):
-        return False
-    return True
 
 
 def _read_piece(text: bytes, fetched_at: datetime, line: int) -> Iterator[Payload | StatusPayload | RejectedRun]:

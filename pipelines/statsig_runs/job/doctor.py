@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from statsig_runs.api import ConsoleApi, Runs
 from statsig_runs.api.address import check_base_url
-from statsig_runs.api.rate_limit import log_directory, log_name
+from statsig_runs.api.shared_log import log_directory, log_name
 from statsig_runs.errors import (
     AlreadyRunningError,
     ApiError,
