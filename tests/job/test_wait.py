@@ -138,6 +138,20 @@ def test_a_failed_date_that_is_tried_again_is_waited_for(play: Play, *, begun: b
         wait_for(play.warehouse, "Events 2", DAY, sync=None, timeout=0)
 
 
+def test_a_run_that_asked_for_the_date_and_failed_before_it_began_with_it_counts(play: Play):
+    play.tell("Events 2", f"{OVERDUE}, latest_outcome = null, latest_run_id = null, run_count = 0")()
+    play.write("delete from statsig.fct_source_dates where run_id = 'failed'")
+    with pytest.raises(CheckFailedError, match="Events 2 2024-03-14 has failed for good: failed, overdue since"):
+        wait_for(play.warehouse, "Events 2", DAY, sync=None, timeout=3600)
+    assert wait_for(play.warehouse, "Events 2", DAY, sync=None, timeout=0, any_outcome=True).outcome == "failed"
+
+
+def test_a_date_that_came_empty_has_landed_and_is_told(play: Play):
+    seen = wait_for(play.warehouse, "Metrics", date(2024, 3, 10), sync=None, timeout=0)
+    assert (seen.is_landed, seen.is_empty) == (True, True)
+    assert str(seen) == "landed 2024-03-11 02:00 UTC, without data"
+
+
 def test_any_outcome_is_content_with_a_failure_and_not_with_a_run_in_progress(play: Play):
     assert wait_for(play.warehouse, "Events 2", DAY, sync=None, timeout=0, any_outcome=True).outcome == "failed"
     with pytest.raises(CheckFailedError, match="in progress"):
