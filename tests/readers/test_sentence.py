@@ -16,7 +16,13 @@ from tests.support.written_runs import at
 AS_OF = at("2026-11-25T09:40:00")
 
 
-def source(name: str, health: str = "healthy", *overdue: str, through: str | None = "2026-11-24") -> dict:
+def source(
+    name: str,
+    health: str = "healthy",
+    *overdue: str,
+    through: str | None = "2026-11-24",
+    started: str = "2026-01-02T09:00:00",
+) -> dict:
     dates = [{"date_stamp": date.fromisoformat(day)} for day in overdue]
     complete = date.fromisoformat(through) if through else None
     return {
@@ -25,6 +31,7 @@ def source(name: str, health: str = "healthy", *overdue: str, through: str | Non
         "overdue_dates": dates,
         "empty_dates": [],
         "complete_through_date": complete,
+        "last_started_at": at(started),
     }
 
 
@@ -53,6 +60,10 @@ def test_it_says_how_many_are_in_through_which_date_and_which_dates_are_missing(
         ([source("Orders", "failing")], "Orders is failing."),
         ([source("Orders", "incomplete", "2026-11-17")], "Orders is incomplete (17 Nov)."),
         ([source("Orders", through="2026-01-31")], "Orders has been silent for over 30 days."),
+        (
+            [source("Orders", through="2026-01-31", started="2026-11-25T03:00:00")],
+            "Orders has been without a new date for over 30 days.",
+        ),
         ([source("A"), source("B")], "Both sources are in and complete, through 2026-11-24 at least."),
         ([source(name) for name in "ABC"], "All 3 sources are in and complete, through 2026-11-24 at least."),
         (

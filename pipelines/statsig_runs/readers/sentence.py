@@ -24,6 +24,8 @@ _SHORTEST_SPAN: Final = 3
 _SILENT_DAYS: Final = 30
 """Nothing is expected any more of a source that is complete through an older date: it has retired, or comes monthly."""
 _SILENT: Final = f"silent for over {_SILENT_DAYS} days"
+_NOTHING_NEW: Final = f"without a new date for over {_SILENT_DAYS} days"
+"""The same of a source that old dates were loaded for since."""
 _NAME_WIDTH: Final = 40
 
 
@@ -50,11 +52,11 @@ def build_sentence(as_of: datetime | None, sources: Sequence[Row], *, named: int
     left = named
     complete = [source for source, word in zip(sources, words, strict=True) if word == HEALTH_WORDS["healthy"]]
     if len(sources) == 1 and not complete:
-        verb = "has been" if words[0] == _SILENT else "is"
+        verb = "has been" if words[0] in {_SILENT, _NOTHING_NEW} else "is"
         told = ("text", f" {verb} {words[0]}{_overdue(sources[0], as_of)}")
         return [("name", sources[0]["source"]), told, *_empty(sources, as_of, named)]
     parts = [*_lead(len(complete), sources), ("text", _through(complete))]
-    for word in (*HEALTH_WORDS.values(), _SILENT):
+    for word in (*HEALTH_WORDS.values(), _NOTHING_NEW, _SILENT):
         of_word = [source for source, its in zip(sources, words, strict=True) if its == word]
         if not of_word or word == HEALTH_WORDS["healthy"]:
             continue
@@ -149,8 +151,10 @@ def _day(day: date, year: int) -> str:
 
 def _word(source: Row, as_of: datetime) -> str:
     through = source["complete_through_date"]
-    if source["health"] == "healthy" and through and through < as_of.date() - timedelta(days=_SILENT_DAYS):
-        return _SILENT
+    since = as_of - timedelta(days=_SILENT_DAYS)
+    if source["health"] == "healthy" and through and through < since.date():
+        started = source.get("last_started_at")
+        return _NOTHING_NEW if started and started >= since else _SILENT
     return HEALTH_WORDS[source["health"]]
 
 
