@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 from typing import Any
 
+import duckdb
 import pytest
 
 from statsig_runs.readers.health import read_in_flight, read_sources
@@ -42,6 +43,7 @@ def stories() -> list[Told]:
     early, hole = date(2026, 2, 10), date(2026, 2, 27)
     of_2099 = {"createdAt": "2099-01-01T00:00:00.000Z"}
     of_1970 = history("1970-01-01T00:00:00 download_error", "2026-03-03T10:20:00 download_error")
+    gone = payload("gone", ["Listed"], ["2026-03-01"], history("2026-03-02T17:59:00 enqueued"), {})
     began_late = payload("begun", ["Listed"], ["2026-03-02"], history("2026-03-03T17:59:00 enqueued"), {})
     return [
         *landed("Failed of 2099", LAST),
@@ -60,6 +62,7 @@ def stories() -> list[Told]:
         *landed("Failed again"),
         run_of("Failed again", LAST, BAD, "again", createdAt="2026-03-03T16:00:00.000Z"),
         (began_late, NOW),
+        (gone, at("2026-03-02T18:00:00")),
     ]
 
 
@@ -77,6 +80,9 @@ def messages() -> list[Told]:
 def seen(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Row], list[Row]]:
     """The sources by name, and the runs in flight."""
     warehouse = publish(tmp_path_factory.mktemp("health") / "statsig_runs.duckdb", stories(), messages())
+    with duckdb.connect(str(warehouse.database)) as connection:
+        connection.execute("insert into statsig_raw.missing_runs (run_id, fetched_at) values ('gone', now())")
+    warehouse.publish()
     with reading(warehouse) as connection:
         return {row["source"]: row for row in read_sources(connection)}, read_in_flight(connection)
 
@@ -116,7 +122,7 @@ def test_the_error_of_a_date_that_landed_explains_the_run_that_failed_for_it(
     assert source["reason_message"] == "of the second run"
 
 
-def test_a_run_in_flight_has_the_sources_that_it_lists_and_those_of_its_buckets(
+def test_a_run_in_flight_has_the_sources_that_it_lists_and_one_that_the_api_forgot_is_none(
     seen: tuple[dict[str, Row], list[Row]],
 ) -> None:
     assert [(row["run_id"], row["sources"]) for row in seen[1]] == [("begun", ["Listed"])]

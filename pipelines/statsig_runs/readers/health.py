@@ -158,6 +158,7 @@ _IN_FLIGHT: Final = """
         ) as listed
         group by run_id
     ) as named using (run_id)
+    where run_id not in (select run_id from missing_runs)
     order by is_late desc nulls last, created_at, run_id
 """
 
@@ -180,5 +181,8 @@ def read_sources(connection: duckdb.DuckDBPyConnection) -> list[Row]:
 
 
 def read_in_flight(connection: duckdb.DuckDBPyConnection) -> list[Row]:
-    """The rows of `fct_in_flight_runs`, the late ones first, then the oldest; each with its `sources`."""
+    """The rows of `fct_in_flight_runs`, the late ones first, then the oldest; each with its `sources`.
+
+    One that the API no longer knows is left out: it would be in progress for ever.
+    """
     return fetch_rows(connection, _IN_FLIGHT)
