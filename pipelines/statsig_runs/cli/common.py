@@ -23,7 +23,7 @@ _SHORTEST_SECRET: Final = 8
 
 
 def common(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that every command has: `--database`, `--log-level`, `--log-format`."""
+    """The options of each command that has to do with data: `--database`, `--log-level`, `--log-format`."""
 
     @click.option(
         "--database",

@@ -125,7 +125,7 @@ def wait_for(
         source: the name of a source.
         day: one of its date stamps.
         sync: brings the copy up to date; None to leave that to another job.
-        timeout: seconds after which it is given up; 0 for one look.
+        timeout: seconds after which it is given up; 0 for one look, or with `sync` one before it and one after.
         any_outcome: failed and stalled will do.
 
     Raises:

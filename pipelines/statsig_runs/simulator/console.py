@@ -57,7 +57,7 @@ class Simulator:
         script: what is answered on purpose; asked before `faults`.
 
     Attributes:
-        runs: what it holds, by id; can be changed at any time, like every other argument but host and port.
+        runs: what it holds, by id; can be changed at any time, like the other arguments but host, port and rate limits.
         log: the last 100,000 requests, in the order of their answers.
         statuses: how many answers of each status, ever; 0 stands for a reset connection.
 

@@ -1,7 +1,7 @@
 {# Calendar days, per engine. #}
 
-{# A subquery of the numbers from 1, as a column `n`. From digits: no engine needs a series function of its own, and Sail
-   dies of a union of 28. #}
+{# A subquery of the numbers from 1, as a column `n`. From digits: no engine needs a series function of its own, and no
+   union is long, of which Sail dies. #}
 {% macro numbers(last) -%}
     (
         select number as n
