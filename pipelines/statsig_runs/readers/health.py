@@ -60,6 +60,12 @@ _QUERY: Final = f"""
             and date_stamp > (select max(fetched_at)::date - $days from fct_runs)
         group by source
     ),
+    buckets as (
+        from fct_source_dates where source in (select source from source_status where health <> 'healthy')
+    ),
+    runs as (
+        select run_id, fetched_at from fct_runs where created_at >= (select min(created_at) from buckets)
+    ),
     ranked as (
         select
             source, run_id, date_stamp, outcome,
@@ -69,11 +75,10 @@ _QUERY: Final = f"""
             end as troubled_at,
             row_number() over (
                 partition by source
-                order by {is_plausible("runs.created_at")} desc, runs.created_at desc, run_id desc, date_stamp desc
+                order by {is_plausible("created_at")} desc, created_at desc, run_id desc, date_stamp desc
             ) as position
-        from fct_source_dates
-        inner join (select run_id, created_at, fetched_at from fct_runs) as runs using (run_id)
-        where source in (select source from source_status where health <> 'healthy')
+        from buckets
+        inner join runs using (run_id)
     ),
     unsuccessful as (
         select source, arg_min(run_id, position) as run_id, arg_min(date_stamp, position) as date_stamp
