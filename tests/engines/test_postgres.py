@@ -14,7 +14,9 @@ import pytest
 import tenacity
 
 from statsig_runs.errors import AlreadyRunningError, ConfigurationError, ModelsError, StorageError
+from statsig_runs.job.progress import LogWatch
 from statsig_runs.job.refresh import build
+from statsig_runs.job.replay import run_replay
 from statsig_runs.plan import Progress
 from statsig_runs.schemas import Schemas
 from statsig_runs.settings import load_settings
@@ -171,6 +173,22 @@ def test_a_table_that_is_locked_by_somebody_is_told(
         with pytest.raises(StorageError, match="lock timeout") as raised:
             sync(warehouse, [NOW], runs=5, seed=3)
     assert "Another session has locked a table, such as a pg_dump" in str(raised.value)
+
+
+def test_a_replay_makes_a_table_that_was_dropped(database: str, tmp_path: Path) -> None:
+    warehouse = warehouse_of(tmp_path, "dropped")
+    sync(warehouse, [NOW], runs=5)
+    before = read(database, "run_status_events order by run_id, event_index", "statsig_raw_dropped")
+    with connect(database) as connection:
+        connection.cursor().execute("drop table statsig_raw_dropped.run_status_events cascade")
+    with pytest.raises(StorageError, match="`statsig-runs replay` makes tables that are missing anew"):
+        sync(warehouse, [NOW], runs=5)
+
+    done = run_replay(warehouse, load_settings(), LogWatch(), None, None)
+
+    assert (done.error, done.unchanged > 0) == (None, True)
+    after = read(database, "run_status_events order by run_id, event_index", "statsig_raw_dropped")
+    assert len(after[1]) == len(before[1]) > 0
 
 
 def test_a_kept_connection_that_was_cut_is_opened_again_but_not_in_a_transaction(database: str, tmp_path: Path) -> None:

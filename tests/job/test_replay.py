@@ -148,6 +148,38 @@ def test_a_replay_rebuilds_tables_that_were_damaged(warehouse: Warehouse, settin
     assert content(warehouse) == before
 
 
+@pytest.mark.parametrize(
+    "dropped",
+    ["statsig_raw.run_status_events", "statsig_raw.rejected_runs", "statsig_raw_staging.ingestion_run_sources"],
+)
+def test_a_replay_makes_tables_that_were_dropped_which_a_load_does_not(
+    warehouse: Warehouse, settings: Settings, dropped: str
+) -> None:
+    load(warehouse, payload())
+    load(warehouse, payload(runID="r2"))
+    before = content(warehouse)
+    with duckdb.connect(str(warehouse.database)) as connection:
+        connection.execute(f"drop table {dropped}")
+    with pytest.raises(StorageError, match="`statsig-runs replay` makes tables that are missing anew"):
+        load(warehouse, payload(runID="r2", latestStatus="other"))
+    with warehouse.writing() as loader:
+        rebuild(loader, settings, Summary(NOW), LogWatch())
+    load(warehouse, payload(runID="r2"))
+    assert content(warehouse) | {"run_payloads": []} == before | {"run_payloads": []}
+
+
+def test_the_record_of_loads_is_made_anew_by_a_replay_too(warehouse: Warehouse, settings: Settings) -> None:
+    record = Summary(NOW).to_load()
+    loader = Loader(dlt.destinations.duckdb(str(warehouse.database)), warehouse.schemas, warehouse.state)
+    load(warehouse, payload())
+    loader.record(record)
+    with duckdb.connect(str(warehouse.database)) as connection:
+        connection.execute("drop table statsig_raw.sync_loads")
+    rebuild(loader, settings, Summary(NOW), LogWatch())
+    loader.record(record)
+    assert rows(warehouse, "select count(*) from sync_loads") == [(1,)]
+
+
 def test_a_run_that_was_missing_after_its_last_payload_stays_missing(warehouse: Warehouse, settings: Settings) -> None:
     load(warehouse, payload(), payload(runID="back"))
     gone = [MissingRun(run_id, NOW + timedelta(hours=1), "not found") for run_id in ("r1", "back", "never seen")]

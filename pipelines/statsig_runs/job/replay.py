@@ -71,6 +71,7 @@ def rebuild(
     fetched_at: datetime | None = None,
 ) -> None:
     """Load the payloads into the raw tables and count them; arguments and errors as of `run_replay`."""
+    loader.look_at_tables()
     if archive is not None:
         _import(loader, settings, summary, watch, archive, fetched_at)
         return

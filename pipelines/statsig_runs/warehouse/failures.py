@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 import tenacity
-from dlt.destinations.exceptions import DatabaseException, DestinationConnectionError
+from dlt.destinations.exceptions import DatabaseException, DatabaseUndefinedRelation, DestinationConnectionError
 from dlt.load.exceptions import LoadClientJobRetry
 from dlt.pipeline.exceptions import PipelineStepFailed
 
@@ -28,6 +28,7 @@ _LOCKED_OUT: Final = (
     "Another session has locked a table, such as a pg_dump or a transaction that was left open; `pg_stat_activity` has "
     "both. "
 )
+_TABLE_MISSING: Final = "`statsig-runs replay` makes tables that are missing anew, from the payloads. "
 
 
 @contextmanager
@@ -44,6 +45,8 @@ def translated(failure: str = "The data could not be loaded") -> Iterator[None]:
             raise KeyboardInterrupt from None  # dlt makes an error of its own of it
         cause = cause_of(error)
         hint = _LOCKED_OUT if "lock timeout" in cause else ""
+        if _comes_from(error, DatabaseUndefinedRelation):
+            hint = _TABLE_MISSING
         message = (
             f"{failure}: {cause}\n{hint}What was loaded before is kept; "
             "mend the cause and run the same command again, it goes on where this one stopped."

@@ -161,8 +161,11 @@ class Warehouse:
         if window is None:
             self.published.publish()
             return
-        with waiting_lock(self.folder):
-            self.published.publish(partial(window.write, earlier=self.published.file), self.destination.place)
+        try:
+            with waiting_lock(self.folder):
+                self.published.publish(partial(window.write, earlier=self.published.file), self.destination.place)
+        except OSError as error:
+            raise self._storage_error(error) from None
 
     def tidy(self, loader: Loader, days: float) -> None:
         """Once a day, keep a lake small. What fails is told and tried again: the data is loaded and published.

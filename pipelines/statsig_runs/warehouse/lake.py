@@ -135,6 +135,9 @@ class LakeLoader(Loader):
         """Complete the row that `record` wrote."""
         self.record(load)
 
+    def look_at_tables(self) -> None:
+        """Nothing to do: `load` makes what is missing."""
+
     def drop_accepted_refusals(self) -> None:
         """Forget refusals of payloads that the contract has come to accept."""
         raw = self.schemas.raw

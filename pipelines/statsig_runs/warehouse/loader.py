@@ -68,6 +68,7 @@ class Loader:
         self.known = Known(self.database, schemas)
         self._destination = destination
         self._work = WorkFolder(state / "pipelines", f"{PIPELINE}{schemas.suffix}")
+        self._may_miss_tables = False
         try:
             self.pipeline = self._open()
         except Exception as error:  # noqa: BLE001  by a power cut perhaps: what a file holds decides what is raised
@@ -161,7 +162,9 @@ class Loader:
     def record(self, load: dict[str, Any]) -> None:
         """Write one row of `sync_loads`, or replace it (by `load_id`)."""
         table = self.pipeline.schemas[_SOURCE].tables.get(SYNC_LOADS.name, {"columns": {}})
-        if not SYNC_LOADS.columns.keys() <= table["columns"].keys():
+        if self._may_miss_tables:
+            self.look_at_tables()  # once more: what was loaded since has noted all tables, this one too
+        if self._may_miss_tables or not SYNC_LOADS.columns.keys() <= table["columns"].keys():
             self._load_record(load)
             return
         # a load by dlt, for one row, takes as long as one of a thousand runs
@@ -258,6 +261,14 @@ class Loader:
         """What was last committed under this name; empty where nothing was."""
         state: Mapping[str, Any] = self.pipeline.state.get("sources", {}).get(_SOURCE, {}).get(name, {})
         return state
+
+    def look_at_tables(self) -> None:
+        """Have the next load make tables that somebody dropped: dlt notes which it has made, and trusts its notes."""
+        self._may_miss_tables = True
+        for schema in (self.schemas.raw, f"{self.schemas.raw}_staging"):
+            notes = f"{self.sql.qualified(schema)}._dlt_version"
+            if self.sql.query(f"select 1 from {notes} where 1 = 0") is not None:  # noqa: S608  names of ours
+                self.sql.execute(f"delete from {notes}")  # noqa: S608
 
     def drop_accepted_refusals(self) -> None:
         """Forget refusals of payloads that the contract has come to accept."""
