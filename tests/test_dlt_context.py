@@ -100,6 +100,12 @@ def test_a_secret_of_another_program_is_not_taken_for_a_credential(monkeypatch: 
 
 
 def test_a_user_who_has_streamlit_does_not_wait_for_it(tmp_path: Path) -> None:
-    code = "import sys; from statsig_runs.cli import cli; cli(['settings'], standalone_mode=False); print(*sys.modules)"
+    code = """
+import sys
+from statsig_runs.dlt_context import own_names_only
+with own_names_only():
+    import dlt
+print(*sys.modules)
+"""
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert {"dlt", "streamlit", "pandas"} & set(done.stdout.split()) == {"dlt"}
