@@ -307,7 +307,7 @@ def test_a_reader_needs_no_credentials_and_says_where_the_copy_is_from(folder: P
         r"This is a copy of postgres at 127.0.0.1:\d+/two_projects with the runs created since 1926", words
     )
     assert "all are there, in the schema statsig_shop." in words
-    assert (folder / "published" / "statsig_runs.html").exists()
+    assert (folder / "published" / "statsig_runs.statsig_shop.html").exists()
 
 
 def test_a_copy_of_another_place_than_syncs_go_to_is_said(folder: Path) -> None:
