@@ -28,8 +28,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-_FIRST_PLAUSIBLE: Final = datetime(2015, 1, 1, tzinfo=UTC)
-_LONGEST_AHEAD: Final = timedelta(days=2)
+FIRST_PLAUSIBLE: Final = datetime(2015, 1, 1, tzinfo=UTC)
+"""No run was created before."""
+LONGEST_AHEAD: Final = timedelta(days=2)
+"""No run was created so long after its fetch."""
 _MOST_GAPS: Final = 50  # more of them are read as one
 
 
@@ -145,7 +147,7 @@ def _unite(upper: Gap, lower: Gap) -> Gap:
 
 def is_plausible(created_at: datetime, now: datetime) -> bool:
     """Whether a run can have been created then: neither before 2015 nor more than two days ahead of `now`."""
-    return _FIRST_PLAUSIBLE <= created_at <= now + _LONGEST_AHEAD
+    return FIRST_PLAUSIBLE <= created_at <= now + LONGEST_AHEAD
 
 
 def is_settled(created_at: datetime, *, in_progress: bool, now: datetime, settle_days: float) -> bool:
@@ -153,7 +155,7 @@ def is_settled(created_at: datetime, *, in_progress: bool, now: datetime, settle
 
     Statsig re-checks days for two weeks, so a younger run may still change. A time far ahead is no age.
     """
-    is_old = created_at < now - timedelta(days=settle_days) or created_at > now + _LONGEST_AHEAD
+    is_old = created_at < now - timedelta(days=settle_days) or created_at > now + LONGEST_AHEAD
     return is_old and not in_progress
 
 

@@ -28,6 +28,11 @@ class Schemas(NamedTuple):
         return self.marts.removeprefix("statsig")
 
 
+def project_of(marts: str) -> str:
+    """The project whose marts have this schema, in lower case; empty for the only one."""
+    return marts.removeprefix("statsig").removeprefix("_")
+
+
 def is_for_readers(schema: str) -> bool:
     """Whether a schema holds what people read: marts and raw tables, not what these are made with."""
     return not _BETWEEN.match(schema)

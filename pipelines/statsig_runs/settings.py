@@ -122,13 +122,13 @@ def load_settings(look_up: LookUp | None = None, **overrides: Any) -> Settings:
     values["api_key"] = values["api_key"] or os.environ.get("STATSIG_API_KEY")
     if values["settle_days"] < 0 or values["settle_hours"] < 0:
         raise ConfigurationError("settle_days and settle_hours cannot be negative.")
-    if not (values["settle_days"] <= _LONGEST_DAYS and values["settle_hours"] <= _LONGEST_DAYS * 24):  # nor `nan`
-        raise ConfigurationError(f"settle_days and settle_hours cannot be longer than {_LONGEST_DAYS:,} days.")
+    if not (values["settle_days"] <= LONGEST_DAYS and values["settle_hours"] <= LONGEST_DAYS * 24):  # nor `nan`
+        raise ConfigurationError(f"settle_days and settle_hours cannot be longer than {LONGEST_DAYS:,} days.")
     _check_days(values["day_utc_offset_hours"], values["overdue_grace_hours"], values["completeness_days"])
-    if not 0 < values["publish_days"] <= _LONGEST_DAYS:
-        raise ConfigurationError(f"publish_days must be above 0, to {_LONGEST_DAYS:,}, not {values['publish_days']:g}.")
-    if not values["history_days"] <= _LONGEST_DAYS:  # nor `nan`
-        raise ConfigurationError(f"history_days must be up to {_LONGEST_DAYS:,}, not {values['history_days']:g}.")
+    if not 0 < values["publish_days"] <= LONGEST_DAYS:
+        raise ConfigurationError(f"publish_days must be above 0, to {LONGEST_DAYS:,}, not {values['publish_days']:g}.")
+    if not values["history_days"] <= LONGEST_DAYS:  # nor `nan`
+        raise ConfigurationError(f"history_days must be up to {LONGEST_DAYS:,}, not {values['history_days']:g}.")
     if not 0 <= values["volume_drop_ratio"] <= 1:
         raise ConfigurationError(f"volume_drop_ratio must be from 0 to 1, not {values['volume_drop_ratio']:g}.")
     _check_project(values["project"])
@@ -141,10 +141,10 @@ def _check_days(offset_hours: float, grace_hours: float, days: int) -> None:
             f"day_utc_offset_hours must be a number of hours from -{_FARTHEST_ZONE} to {_FARTHEST_ZONE}, in quarters, "
             f"not {offset_hours:g}: -8 for Statsig's own day, 0 for a Warehouse Native project."
         )
-    if not 0 <= grace_hours <= _LONGEST_DAYS * 24:
-        raise ConfigurationError(f"overdue_grace_hours must be from 0 to {_LONGEST_DAYS * 24:,}, not {grace_hours:g}.")
-    if not 1 <= days <= _LONGEST_DAYS:
-        raise ConfigurationError(f"completeness_days must be from 1 to {_LONGEST_DAYS:,}, not {days}.")
+    if not 0 <= grace_hours <= LONGEST_DAYS * 24:
+        raise ConfigurationError(f"overdue_grace_hours must be from 0 to {LONGEST_DAYS * 24:,}, not {grace_hours:g}.")
+    if not 1 <= days <= LONGEST_DAYS:
+        raise ConfigurationError(f"completeness_days must be from 1 to {LONGEST_DAYS:,}, not {days}.")
 
 
 def _check_project(project: str) -> None:
@@ -165,7 +165,7 @@ def _check_project(project: str) -> None:
         )
 
 
-_LONGEST_DAYS: Final = 36_500
+LONGEST_DAYS: Final = 36_500
 """A century: dates end not far beyond."""
 _FARTHEST_ZONE: Final = 14
 """Hours from UTC: no calendar day of the world begins earlier or later."""

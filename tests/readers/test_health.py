@@ -22,6 +22,7 @@ GOOD = ("enqueued", "download_started", "download_complete", "pulse_started", "p
 BAD = ("enqueued", "download_started", "download_error")
 
 Told = tuple[dict[str, Any], datetime]
+Seen = tuple[dict[str, Row], list[Row]]
 
 
 def run_of(source: str, day: date, statuses: tuple[str, ...], run_id: str = "", **more: Any) -> Told:
@@ -77,7 +78,7 @@ def messages() -> list[Told]:
 
 
 @pytest.fixture(scope="module")
-def seen(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Row], list[Row]]:
+def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
     """The sources by name, and the runs in flight."""
     warehouse = publish(tmp_path_factory.mktemp("health") / "statsig_runs.duckdb", stories(), messages())
     with duckdb.connect(str(warehouse.database)) as connection:
@@ -87,7 +88,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Row], list
         return {row["source"]: row for row in read_sources(connection)}, read_in_flight(connection)
 
 
-def test_a_failed_run_of_a_year_to_come_is_not_why_a_source_fails(seen: tuple[dict[str, Row], list[Row]]) -> None:
+def test_a_failed_run_of_a_year_to_come_is_not_why_a_source_fails(seen: Seen) -> None:
     source = seen[0]["Failed of 2099"]
     assert (source["health"], source["unsuccessful_date_stamp"]) == ("failing", LAST)
     assert (source["reason_date_stamp"], source["reason_message"]) == (LAST, "of today")
@@ -95,19 +96,19 @@ def test_a_failed_run_of_a_year_to_come_is_not_why_a_source_fails(seen: tuple[di
 
 
 def test_a_success_of_a_year_to_come_does_not_hide_since_when_a_source_fails(
-    seen: tuple[dict[str, Row], list[Row]],
+    seen: Seen,
 ) -> None:
     source = seen[0]["Landed of 2099"]
     assert (source["health"], source["troubled_since"]) == ("failing", at("2026-03-03T10:20:00"))
 
 
-def test_an_error_of_1970_is_not_since_when_a_source_fails(seen: tuple[dict[str, Row], list[Row]]) -> None:
+def test_an_error_of_1970_is_not_since_when_a_source_fails(seen: Seen) -> None:
     source = seen[0]["Error of 1970"]
     assert (source["health"], source["troubled_since"]) == ("failing", at("2026-03-03T10:20:00"))
 
 
 def test_the_error_of_a_date_that_landed_does_not_explain_another_that_is_overdue(
-    seen: tuple[dict[str, Row], list[Row]],
+    seen: Seen,
 ) -> None:
     source = seen[0]["Old error"]
     assert (source["health"], source["oldest_overdue_date"]) == ("incomplete", date(2026, 2, 27))
@@ -115,7 +116,7 @@ def test_the_error_of_a_date_that_landed_does_not_explain_another_that_is_overdu
 
 
 def test_the_error_of_a_date_that_landed_explains_the_run_that_failed_for_it(
-    seen: tuple[dict[str, Row], list[Row]],
+    seen: Seen,
 ) -> None:
     source = seen[0]["Failed again"]
     assert (source["health"], source["unsuccessful_run_id"]) == ("failing", "again")
@@ -123,6 +124,6 @@ def test_the_error_of_a_date_that_landed_explains_the_run_that_failed_for_it(
 
 
 def test_a_run_in_flight_has_the_sources_that_it_lists_and_one_that_the_api_forgot_is_none(
-    seen: tuple[dict[str, Row], list[Row]],
+    seen: Seen,
 ) -> None:
     assert [(row["run_id"], row["sources"]) for row in seen[1]] == [("begun", ["Listed"])]

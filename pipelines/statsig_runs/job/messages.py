@@ -13,8 +13,8 @@ from datetime import datetime
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
+from statsig_runs.plan import FIRST_PLAUSIBLE
 from statsig_runs.status_messages import Message, RejectedMessage, StatusFetch, StatusProgress, read_message
-from statsig_runs.status_messages.plan import FIRST_PLAUSIBLE
 
 if TYPE_CHECKING:
     from statsig_runs.api import ConsoleApi

@@ -67,13 +67,13 @@ class Seen:
     Where no run has it, a run that asked for it and failed before it began with it counts.
     """
 
-    is_landed: bool
-    is_empty: bool
-    landed_at: datetime | None
-    outcome: str | None
-    is_in_flight: bool
-    is_overdue: bool
-    expected_by: datetime | None
+    is_landed: bool = False
+    is_empty: bool = False
+    landed_at: datetime | None = None
+    outcome: str | None = None
+    is_in_flight: bool = False
+    is_overdue: bool = False
+    expected_by: datetime | None = None
 
     @property
     def has_failed(self) -> bool:
@@ -93,17 +93,6 @@ class Seen:
         if self.expected_by:
             told += f", {'overdue since' if self.is_overdue else 'expected by'} {moment(self.expected_by)}"
         return told
-
-
-_NOTHING: Final = Seen(
-    is_landed=False,
-    is_empty=False,
-    landed_at=None,
-    outcome=None,
-    is_in_flight=False,
-    is_overdue=False,
-    expected_by=None,
-)
 
 
 def wait_for(
@@ -146,7 +135,7 @@ def wait_for(
         except ConfigurationError:
             if is_current:
                 raise
-            seen = _NOTHING
+            seen = Seen()
         if _is_done(seen, any_outcome=any_outcome):
             return seen
         if seen.has_failed and is_current:  # what an older copy says may be mended by now

@@ -18,7 +18,7 @@ from statsig_runs.readers.display import age, duration, moment, near, plain, vis
 from statsig_runs.readers.health import HEALTH_WORDS, is_plausible, read_sources
 from statsig_runs.readers.published import Row, fetch_rows, newest_fetch
 from statsig_runs.readers.sentence import open_error, say_dates
-from statsig_runs.settings import Checks, SourceChecks
+from statsig_runs.settings import LONGEST_DAYS, Checks, SourceChecks
 
 if TYPE_CHECKING:
     import duckdb
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_MOST_DAYS: Final = 36_500
 _NAMED: Final = 3
 _NAME_WIDTH: Final = 40
 
@@ -63,9 +62,9 @@ def run_checks(connection: duckdb.DuckDBPyConnection, checks: Checks, now: datet
     Raises:
         ConfigurationError: no threshold is set, or `error_rate_days` is no number of days.
     """
-    if not 1 <= checks.error_rate_days <= _MOST_DAYS:
+    if not 1 <= checks.error_rate_days <= LONGEST_DAYS:
         raise ConfigurationError(
-            f"error_rate_days under [sources.statsig_runs.checks] must be from 1 to {_MOST_DAYS:,}, "
+            f"error_rate_days under [sources.statsig_runs.checks] must be from 1 to {LONGEST_DAYS:,}, "
             f"not {checks.error_rate_days}."
         )
     since = now - timedelta(days=checks.error_rate_days)

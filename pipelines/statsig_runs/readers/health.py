@@ -5,8 +5,10 @@ Knows the marts and raw tables that tell it, and the one order and the one words
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from statsig_runs.plan import FIRST_PLAUSIBLE, LONGEST_AHEAD
 from statsig_runs.readers.published import Row, fetch_rows
 
 if TYPE_CHECKING:
@@ -28,7 +30,8 @@ _REPORTED_DAYS: Final = 28
 
 def is_plausible(moment: str) -> str:
     """A condition in SQL: that it can have been then, as the models judge it by the run's `fetched_at`."""
-    return f"{moment} between timestamptz '2015-01-01 00:00:00+00' and runs.fetched_at + interval 48 hours"
+    hours = LONGEST_AHEAD // timedelta(hours=1)
+    return f"{moment} between timestamptz '{FIRST_PLAUSIBLE}' and runs.fetched_at + interval {hours} hours"
 
 
 # overdue: the dates that `source_status` counts, which looks back over `completeness_days`

@@ -15,6 +15,7 @@ import duckdb
 
 from statsig_runs.readers.health import read_in_flight, read_sources
 from statsig_runs.readers.published import Row, fetch_rows, newest_fetch
+from statsig_runs.schemas import project_of
 
 WINDOW: Final = timedelta(days=365)
 """How far back the page looks from the newest fetch."""
@@ -57,7 +58,7 @@ class Marts:
     @property
     def project(self) -> str:
         """The project's name, as its schema has it; empty for the only one."""
-        return self.schema.removeprefix("statsig").removeprefix("_")
+        return project_of(self.schema)
 
 
 def read_marts(con: duckdb.DuckDBPyConnection, *, with_details: bool = True) -> Marts:

@@ -16,14 +16,13 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
 from typing import Any, Final, NamedTuple
 
+from statsig_runs.plan import FIRST_PLAUSIBLE
+
 LONGEST: Final = 30
 """Days to a window."""
 
 TRY_AGAIN: Final = timedelta(hours=23)
 """How long a refused endpoint is left alone: a day, for syncs at the same hour that are not equally punctual."""
-
-FIRST_PLAUSIBLE: Final = datetime(2015, 1, 1, tzinfo=UTC)
-"""No run was created before."""
 
 _LAG: Final = 2  # days: a scheduled run loads a date that lies so far before the day of its creation, in UTC
 

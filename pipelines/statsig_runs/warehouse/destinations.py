@@ -100,9 +100,7 @@ def open_destination(name: str, database: Path) -> Destination:
             case Path() as file:
                 return file_lock(file, schemas.raw, place)
             case server:
-                if engine.check:
-                    engine.check(server, place)
-                return server_lock(server, schemas.raw, place)
+                return server_lock(server, schemas.raw, place, engine.check)
 
     return Destination(
         name,
@@ -236,7 +234,7 @@ def _settle_sessions(name: str, credentials: Any) -> None:
         os.environ.pop(variable, None)
     if name == "postgres":
         os.environ.update(_SESSIONS)
-        options = " ".join(f"-c {name}={value}" for name, value in _OPTIONS.items())
+        options = " ".join(f"-c {option}={value}" for option, value in _OPTIONS.items())
         query = credentials.query or {}  # None where the address stands in fields of its own
         credentials.query = {**query, "options": f"{options} {query.get('options', '')}".strip()}
 

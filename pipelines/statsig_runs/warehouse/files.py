@@ -213,11 +213,12 @@ class Warehouse:
     def advise(self, error: StatsigRunsError) -> StatsigRunsError:
         """The error, and where the job's own file is damaged what to do about it: it does not heal by itself."""
         told = str(error)
-        if not self.destination.file or _HEALING in told or not _is_damage(told):
+        is_damage = "not a valid DuckDB" in told or "Corrupt database" in told
+        if not self.destination.file or _HEALING in told or not is_damage:
             return error
         return StorageError(f"{told}\n{_HEALING} {self._without_database(self.published)}")
 
-    def _storage_error(self, error: Exception) -> StorageError:
+    def _storage_error(self, error: Exception) -> StatsigRunsError:
         """Say what a database or file error means for the user."""
         text = str(error)
         if not self.destination.file:
@@ -228,13 +229,12 @@ class Warehouse:
                 f"syncs run, open the published copy instead:\n  duckdb -readonly {quote(str(self.published.file))}\n"
                 f"{text}"
             )
-        told = (
-            f"{self.database} cannot be written: {text}\nWhat was loaded before is kept. Check free space and "
-            f"permissions of {self.database.parent}, then run the same command again."
+        return self.advise(
+            StorageError(
+                f"{self.database} cannot be written: {text}\nWhat was loaded before is kept. Check free space and "
+                f"permissions of {self.database.parent}, then run the same command again."
+            )
         )
-        if _is_damage(text):
-            told += f"\n{_HEALING} {self._without_database(self.published)}"
-        return StorageError(told)
 
     def _without_database(self, published: Published) -> str:
         if not published.file.exists():
@@ -245,10 +245,6 @@ class Warehouse:
             "Move it away, and the next sync goes on from the published copy, which holds everything that was "
             f"published:\n{_moving(self.database)}"
         )
-
-
-def _is_damage(text: str) -> bool:
-    return "not a valid DuckDB" in text or "Corrupt database" in text
 
 
 def _without_both(database: Path, published: Published) -> str:

@@ -13,11 +13,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from statsig_runs.errors import AlreadyRunningError, LockHeldTooLongError, StatsigRunsError, StorageError
 from statsig_runs.whole_files import write_whole
@@ -101,16 +101,20 @@ def find_holder(folder: Path, place: str) -> StatsigRunsError | None:
 
 
 @contextmanager
-def server_lock(server: Mapping[str, str], schema: str, place: str) -> Iterator[None]:
+def server_lock(
+    server: Mapping[str, str], schema: str, place: str, check: Callable[[Any, str], None] | None = None
+) -> Iterator[None]:
     """Hold the lock of one project on a PostgreSQL server.
 
     Args:
         server: what to connect with, as the driver names it, credentials included.
         schema: what is written to; two projects have a lock each.
         place: where that is, for people.
+        check: refuses the server, by a cursor and `place`, where it cannot hold the data.
 
     Raises:
         AlreadyRunningError: another connection holds it; the text says from where and since when.
+        ConfigurationError: the server was refused.
         StorageError: the server cannot be reached.
     """
     import psycopg2
@@ -126,6 +130,8 @@ def server_lock(server: Mapping[str, str], schema: str, place: str) -> Iterator[
             for setting in _LASTING:
                 with suppress(psycopg2.Error):  # a pool before the server, or an old one, may refuse it
                     cursor.execute(setting)
+            if check:
+                check(cursor, place)
             cursor.execute("select pg_try_advisory_lock(%s)", [key])
             if cursor.fetchone() == (False,):
                 cursor.execute(_WHO_HOLDS, [key % 2**64 >> 32, key % 2**32])

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from statsig_runs.models.dbt_project import Secret
+from statsig_runs.warehouse.postgres import require_usable
 
 if TYPE_CHECKING:
     from statsig_runs.warehouse.loader import Loader
@@ -168,12 +169,6 @@ def _server_of(config: Any) -> dict[str, str]:
     return {"dsn": credentials.to_native_representation(), "options": credentials.get_query().get("options", "")}
 
 
-def _check_postgres(server: Mapping[str, str], place: str) -> None:
-    from statsig_runs.warehouse.postgres import require_usable
-
-    require_usable(server, place)
-
-
 def _catalogue_of(config: Any) -> LockPlace | None:
     """The server or the file that holds the catalogue; a catalogue of another kind holds no lock."""
     catalogue = config.credentials.catalog
@@ -205,8 +200,8 @@ class Engine(NamedTuple):
     """From dlt's resolved configuration to what dbt runs inside."""
     lock_at: Callable[[Any], LockPlace | None] = lambda _: None
     """From dlt's resolved configuration to what can hold a lock that every machine sees; None where nothing can."""
-    check: Callable[[Mapping[str, str], str], None] | None = None
-    """Refuses a server, by what to connect to it with and its name for people, that cannot hold the data."""
+    check: Callable[[Any, str], None] | None = None
+    """Refuses a server that cannot hold the data; as of `lock.server_lock`."""
     is_renewable: bool = False
     """As of `Destination`."""
     tidy: Callable[[Loader, timedelta], None] | None = None
@@ -220,7 +215,7 @@ ENGINES: Final[dict[str, Engine]] = {
         threads=1,
         building=_one_transaction,
         lock_at=_server_of,
-        check=_check_postgres,
+        check=require_usable,
         is_renewable=True,
     ),
     "ducklake": Engine(

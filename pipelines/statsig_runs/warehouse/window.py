@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from statsig_runs import tables
 from statsig_runs.moments import in_utc
 from statsig_runs.origin import Origin, places_of, read_origin, write_origin
+from statsig_runs.plan import FIRST_PLAUSIBLE
 from statsig_runs.sql_text import literal
-from statsig_runs.status_messages.plan import FIRST_PLAUSIBLE
 from statsig_runs.warehouse.published import STORAGE_VERSION, find_damage
 
 if TYPE_CHECKING:
